@@ -1,0 +1,21 @@
+//! The pure heart of Federated.
+//!
+//! Nothing in this crate reads a clock, opens a file or a socket, or draws global randomness: time and randomness are
+//! arguments. So a whole federation runs in a test, and runs the same way twice.
+//!
+//! Read in this order: [`model`] and [`update`] are what travels; [`strategy`], [`selection`] and [`aggregate`] say how
+//! a round is done; [`round`] is the state machine that does it; [`config`] parses a job file; [`checkpoint`] keeps a
+//! run across restarts. [`fault`] is how every error answers whose fault it is.
+
+#![forbid(unsafe_code)]
+
+pub mod aggregate;
+pub mod fault;
+pub mod ids;
+pub mod metrics;
+pub mod model;
+pub mod selection;
+pub mod strategy;
+pub mod task;
+pub mod time;
+pub mod update;

@@ -1,0 +1,14 @@
+//! Models as named tensors.
+//!
+//! Read in this order: [`layout`](self) says which tensors a model has ([`ModelLayout`]), [`ModelParameters`] holds
+//! their values as one contiguous vector, and [`to_safetensors`]/[`from_safetensors`] exchange models with other tools.
+
+mod error;
+mod layout;
+mod parameters;
+mod safetensors;
+
+pub use error::ModelError;
+pub use layout::{MAX_RANK, MAX_TENSORS, MAX_TENSOR_NAME_BYTES, ModelLayout, TensorSpec};
+pub use parameters::{MAX_MAGNITUDE, ModelParameters, values_from_le_bytes, values_to_le_bytes};
+pub use safetensors::{from_safetensors, to_safetensors};

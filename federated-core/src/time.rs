@@ -1,0 +1,51 @@
+//! Time as an argument: the core never reads a clock.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, in milliseconds since the Unix epoch.
+///
+/// The edges read the clock and pass the moment in, so that every protocol step can be replayed in a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// A moment from milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This moment plus `duration`; saturates at the end of time.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long it is from `earlier` to this moment; zero if `earlier` is later (a clock may step back).
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_steps_back_gives_no_negative_duration() {
+        let early = Timestamp::from_millis(10);
+        let late = Timestamp::from_millis(25);
+        assert_eq!(late.since(early), Duration::from_millis(15));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(late.after(Duration::MAX), Timestamp::from_millis(u64::MAX));
+    }
+}
