@@ -10,10 +10,14 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod checkpoint;
+pub mod config;
 pub mod fault;
 pub mod ids;
 pub mod metrics;
 pub mod model;
+pub mod prelude;
+pub mod round;
 pub mod selection;
 pub mod strategy;
 pub mod task;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, ReasonCode};
+use crate::{
+    fault::{Fault, ReasonCode},
+    update::ExampleCount,
+};
 
 /// Most metrics in one report.
 pub const MAX_METRICS: usize = 64;
@@ -77,7 +80,9 @@ impl Metrics {
             return Err(MetricsError::NotFinite { name, found: value });
         }
         if self.0.len() == MAX_METRICS && !self.0.contains_key(&name) {
-            return Err(MetricsError::TooMany { found: MAX_METRICS + 1 });
+            return Err(MetricsError::TooMany {
+                found: MAX_METRICS + 1,
+            });
         }
         self.0.insert(name, value);
         Ok(())
@@ -87,6 +92,27 @@ impl Metrics {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).copied()
+    }
+
+    /// The metrics that every report holds, averaged with the example counts as weights.
+    #[must_use]
+    pub fn weighted_mean<'a>(reports: impl Iterator<Item = (ExampleCount, &'a Self)> + Clone) -> Self {
+        let Some((_, first)) = reports.clone().next() else {
+            return Self::new();
+        };
+        let total: f64 = reports
+            .clone()
+            .map(|(examples, _)| f64::from(examples.get()))
+            .sum();
+        let mean = |name: &String| {
+            let weighted = |(examples, report): (ExampleCount, &Self)| {
+                report.get(name).map(|value| f64::from(examples.get()) * value)
+            };
+            let sum: Option<f64> = reports.clone().map(weighted).sum();
+            sum.map(|sum| (name.clone(), sum / total))
+                .filter(|(_, mean)| mean.is_finite())
+        };
+        Self(first.0.keys().filter_map(mean).collect())
     }
 
     /// All metrics in the order of their names.
@@ -104,12 +130,34 @@ mod tests {
         let mut metrics = Metrics::new();
         metrics.insert("loss", 0.5).unwrap();
         assert_eq!(metrics.get("loss"), Some(0.5));
-        assert!(matches!(metrics.insert("auc", f64::NAN), Err(MetricsError::NotFinite { .. })));
+        assert!(matches!(
+            metrics.insert("auc", f64::NAN),
+            Err(MetricsError::NotFinite { .. })
+        ));
         assert!(matches!(metrics.insert("", 1.0), Err(MetricsError::Name)));
         for n in 1..MAX_METRICS {
             metrics.insert(format!("m{n}"), 0.0).unwrap();
         }
-        assert!(matches!(metrics.insert("one-more", 0.0), Err(MetricsError::TooMany { .. })));
+        assert!(matches!(
+            metrics.insert("one-more", 0.0),
+            Err(MetricsError::TooMany { .. })
+        ));
         assert!(metrics.insert("loss", 0.4).is_ok(), "replacing is not adding");
+    }
+
+    #[test]
+    fn a_mean_weighs_by_examples_and_keeps_what_everyone_reports() {
+        let report = |entries: &[(&str, f64)]| {
+            let mut metrics = Metrics::new();
+            entries
+                .iter()
+                .for_each(|(name, value)| metrics.insert(*name, *value).unwrap());
+            metrics
+        };
+        let (a, b) = (report(&[("loss", 1.0), ("auc", 0.5)]), report(&[("loss", 3.0)]));
+        let count = |n| ExampleCount::new(n).unwrap();
+        let mean = Metrics::weighted_mean([(count(3), &a), (count(1), &b)].into_iter());
+        assert_eq!(mean.iter().collect::<Vec<_>>(), [("loss", 1.5)]);
+        assert_eq!(Metrics::weighted_mean(std::iter::empty()), Metrics::new());
     }
 }

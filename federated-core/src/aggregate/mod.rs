@@ -8,10 +8,7 @@
 mod exact_sum;
 mod weighted_mean;
 
-use crate::{
-    fault::Fault,
-    update::ExampleCount,
-};
+use crate::{fault::Fault, update::ExampleCount};
 
 pub use exact_sum::{ExactSum, MAX_TOTAL_WEIGHT};
 pub use weighted_mean::WeightedMean;

@@ -12,7 +12,9 @@ impl Aggregator for WeightedMean {
     fn combine(&self, blocks: &[WeightedBlock<'_>]) -> Result<Vec<f32>, AggregateError> {
         let length = blocks.first().ok_or(AggregateError::Empty)?.values.len();
         let mut sum = ExactSum::new(length);
-        blocks.iter().try_for_each(|block| sum.add(block.examples.get(), block.values))?;
+        blocks
+            .iter()
+            .try_for_each(|block| sum.add(block.examples.get(), block.values))?;
         sum.mean()
     }
 }
@@ -41,7 +43,13 @@ mod tests {
         assert_eq!(WeightedMean.combine(&[]), Err(AggregateError::Empty));
         let updates = [(1, vec![1.0, 2.0]), (1, vec![1.0])];
         let uneven = [blocks(&updates[..1], 0..2)[0], blocks(&updates[1..], 0..1)[0]];
-        assert!(matches!(WeightedMean.combine(&uneven), Err(AggregateError::BlockLength { expected: 2, found: 1 })));
+        assert!(matches!(
+            WeightedMean.combine(&uneven),
+            Err(AggregateError::BlockLength {
+                expected: 2,
+                found: 1
+            })
+        ));
     }
 
     proptest! {

@@ -13,7 +13,9 @@ pub enum ModelError {
         found: u64,
     },
     /// A tensor has no usable name.
-    #[error("tensor number {index} has an unusable name: expected 1 to 256 printable ASCII characters without spaces")]
+    #[error(
+        "tensor number {index} has an unusable name: expected 1 to 256 printable ASCII characters without spaces"
+    )]
     TensorName {
         /// The tensor's position in the layout, from 0.
         index: usize,
@@ -116,9 +118,10 @@ impl ModelError {
     #[must_use]
     pub const fn reason(&self) -> ReasonCode {
         match self {
-            Self::LayoutSize { .. } | Self::TensorName { .. } | Self::DuplicateTensor { .. } | Self::TensorShape { .. } => {
-                ReasonCode::new("LAYOUT_INVALID")
-            }
+            Self::LayoutSize { .. }
+            | Self::TensorName { .. }
+            | Self::DuplicateTensor { .. }
+            | Self::TensorShape { .. } => ReasonCode::new("LAYOUT_INVALID"),
             Self::TensorCount { .. } | Self::WrongTensor { .. } | Self::WrongShape { .. } => {
                 ReasonCode::new("UPDATE_WRONG_SHAPE")
             }

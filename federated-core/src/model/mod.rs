@@ -9,6 +9,6 @@ mod parameters;
 mod safetensors;
 
 pub use error::ModelError;
-pub use layout::{MAX_RANK, MAX_TENSORS, MAX_TENSOR_NAME_BYTES, ModelLayout, TensorSpec};
+pub use layout::{MAX_RANK, MAX_TENSOR_NAME_BYTES, MAX_TENSORS, ModelLayout, TensorSpec};
 pub use parameters::{MAX_MAGNITUDE, ModelParameters, values_from_le_bytes, values_to_le_bytes};
 pub use safetensors::{from_safetensors, to_safetensors};

@@ -38,7 +38,10 @@ impl ModelParameters {
     pub fn new(layout: ModelLayout, values: Vec<f32>) -> Result<Self, ModelError> {
         let found = values.len() as u64;
         if found != layout.elements() {
-            return Err(ModelError::ValueCount { expected: layout.elements(), found });
+            return Err(ModelError::ValueCount {
+                expected: layout.elements(),
+                found,
+            });
         }
         check_values(&layout, 0, &values)?;
         Ok(Self { layout, values })
@@ -53,7 +56,10 @@ impl ModelParameters {
             limit: "as many elements as this machine can address",
             found: layout.elements(),
         })?;
-        Ok(Self { layout, values: vec![0.0; elements] })
+        Ok(Self {
+            layout,
+            values: vec![0.0; elements],
+        })
     }
 
     /// Parses the wire form: the values as little-endian `f32`, four bytes each.
@@ -63,7 +69,10 @@ impl ModelParameters {
     pub fn from_le_bytes(layout: ModelLayout, bytes: &[u8]) -> Result<Self, ModelError> {
         if bytes.len() as u64 != layout.bytes() {
             let expected = layout.elements();
-            return Err(ModelError::ValueCount { expected, found: bytes.len() as u64 / 4 });
+            return Err(ModelError::ValueCount {
+                expected,
+                found: bytes.len() as u64 / 4,
+            });
         }
         Self::new(layout, values_from_le_bytes(bytes))
     }
@@ -114,7 +123,10 @@ impl ModelParameters {
     /// [`ModelError`] when the layouts differ, or a difference is not below 2^31 in magnitude.
     pub fn minus(mut self, base: &Self) -> Result<Self, ModelError> {
         base.layout.check_same(&self.layout)?;
-        self.values.iter_mut().zip(&base.values).for_each(|(value, base)| *value -= base);
+        self.values
+            .iter_mut()
+            .zip(&base.values)
+            .for_each(|(value, base)| *value -= base);
         Self::new(self.layout, self.values)
     }
 }
@@ -122,13 +134,16 @@ impl ModelParameters {
 /// Checks values that start at element `offset` of a model of this layout.
 pub(crate) fn check_values(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result<(), ModelError> {
     // NaN fails the comparison, and so do both infinities.
-    let Some(place) = values.iter().position(|value| !matches!(value.abs() < MAX_MAGNITUDE, true)) else {
+    let usable = |value: &f32| value.abs() < MAX_MAGNITUDE;
+    let Some(place) = values.iter().position(|value| !usable(value)) else {
         return Ok(());
     };
     let found = values.get(place).copied().unwrap_or(f32::NAN);
     let (name, element) = layout
         .locate(offset + place as u64)
-        .map_or((String::new(), 0), |(tensor, element)| (tensor.name.clone(), element));
+        .map_or((String::new(), 0), |(tensor, element)| {
+            (tensor.name.clone(), element)
+        });
     Err(if found.is_finite() {
         ModelError::TooLarge { name, element, found }
     } else {
@@ -148,7 +163,10 @@ pub fn values_from_le_bytes(bytes: &[u8]) -> Vec<f32> {
 pub fn values_to_le_bytes(values: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; values.len() * 4];
     let (words, _) = bytes.as_chunks_mut::<4>();
-    words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_le_bytes());
+    words
+        .iter_mut()
+        .zip(values)
+        .for_each(|(word, value)| *word = value.to_le_bytes());
     bytes
 }
 
@@ -160,17 +178,27 @@ mod tests {
     use crate::model::TensorSpec;
 
     fn layout(elements: u64) -> ModelLayout {
-        ModelLayout::new(vec![TensorSpec::new("first", [1]), TensorSpec::new("rest", [elements - 1])]).unwrap()
+        ModelLayout::new(vec![
+            TensorSpec::new("first", [1]),
+            TensorSpec::new("rest", [elements - 1]),
+        ])
+        .unwrap()
     }
 
     #[test]
     fn nothing_that_is_not_finite_becomes_a_model() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let error = ModelParameters::new(layout(3), vec![0.0, 1.0, bad]).unwrap_err();
-            assert!(matches!(error, ModelError::NotFinite { ref name, element: 1, .. } if name == "rest"), "{error}");
+            assert!(
+                matches!(error, ModelError::NotFinite { ref name, element: 1, .. } if name == "rest"),
+                "{error}"
+            );
         }
         let error = ModelParameters::new(layout(3), vec![MAX_MAGNITUDE, 1.0, 0.0]).unwrap_err();
-        assert!(matches!(error, ModelError::TooLarge { element: 0, .. }), "{error}");
+        assert!(
+            matches!(error, ModelError::TooLarge { element: 0, .. }),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A job file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJob {
+    pub name: String,
+    pub rounds: u32,
+    #[serde(default = "attempts")]
+    pub attempts: u32,
+    #[serde(default)]
+    pub seed: u64,
+    pub model: RawModel,
+    pub strategy: RawStrategy,
+    pub cohort: RawCohort,
+    #[serde(default)]
+    pub timeouts: RawTimeouts,
+    #[serde(default)]
+    pub training: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawModel {
+    pub initial: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStrategy {
+    pub kind: String,
+    pub local_epochs: Option<u32>,
+    pub batch_size: Option<u32>,
+    pub learning_rate: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCohort {
+    pub participants: Option<Vec<String>>,
+    #[serde(default = "one")]
+    pub fraction: f64,
+    pub min_participants: u32,
+    pub quorum: Option<u32>,
+    #[serde(default = "one")]
+    pub over_selection: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTimeouts {
+    pub deadline: String,
+    pub absence: String,
+    pub retry: String,
+}
+
+impl Default for RawTimeouts {
+    fn default() -> Self {
+        Self {
+            deadline: "1h".to_owned(),
+            absence: "1m".to_owned(),
+            retry: "10s".to_owned(),
+        }
+    }
+}
+
+const fn attempts() -> u32 {
+    3
+}
+
+const fn one() -> f64 {
+    1.0
+}

@@ -1,0 +1,70 @@
+use std::collections::BTreeMap;
+
+use super::{Receipt, RoundSummary, RunEnd};
+use crate::{
+    fault::ReasonCode,
+    ids::{ParticipantName, TaskId},
+    time::Timestamp,
+};
+
+/// Why a task is no longer wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WithdrawReason {
+    /// Enough updates are in, or the deadline has passed.
+    RoundClosed,
+    /// The attempt was abandoned.
+    RoundAbandoned,
+    /// The run ended.
+    RunEnded,
+}
+
+impl WithdrawReason {
+    /// What the participant is told.
+    #[must_use]
+    pub const fn reason(self) -> ReasonCode {
+        match self {
+            Self::RoundClosed => ReasonCode::new("ROUND_CLOSED"),
+            Self::RoundAbandoned => ReasonCode::new("ROUND_ABANDONED"),
+            Self::RunEnded => ReasonCode::new("JOB_ENDED"),
+        }
+    }
+}
+
+/// Something the edge has to do. Commands are carried out in order, after the new state is durable.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Tell a participant to work on a task. It may be told again; the task stays one task.
+    Dispatch {
+        /// Who.
+        participant: ParticipantName,
+        /// Which task.
+        task: TaskId,
+        /// When the attempt closes.
+        deadline: Timestamp,
+    },
+    /// Tell a participant to stop working on a task.
+    Withdraw {
+        /// Who.
+        participant: ParticipantName,
+        /// Which task.
+        task: TaskId,
+        /// Why.
+        reason: WithdrawReason,
+    },
+    /// Combine these updates with the current model, publish the result, and report
+    /// [`Event::ModelPublished`](super::Event::ModelPublished).
+    Aggregate {
+        /// The attempt.
+        task: TaskId,
+        /// Whose updates, in the order of the names.
+        contributions: BTreeMap<ParticipantName, Receipt>,
+    },
+    /// Report [`Event::Tick`](super::Event::Tick) at this moment, or soon after. A later `WakeAt` replaces it.
+    WakeAt(Timestamp),
+    /// An attempt ended; its updates may be deleted.
+    RoundEnded(RoundSummary),
+    /// The run is over.
+    Finished(RunEnd),
+}

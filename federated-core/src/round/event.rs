@@ -1,0 +1,68 @@
+use serde::{Deserialize, Serialize};
+
+use super::OutReason;
+use crate::{
+    ids::{Digest, ParticipantName, TaskId},
+    metrics::Metrics,
+    update::ExampleCount,
+};
+
+/// Proof that an update is durable at the coordinator. The values themselves lie in its spool, under `content`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// SHA-256 of the update's values.
+    pub content: Digest,
+    /// The update's weight.
+    pub examples: ExampleCount,
+    /// What the participant reports beside it.
+    pub metrics: Metrics,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A participant connected.
+    Joined(ParticipantName),
+    /// A participant's connection ended.
+    Left(ParticipantName),
+    /// A participant's update is durable and valid.
+    UpdateStored {
+        /// Whose.
+        participant: ParticipantName,
+        /// For which task.
+        task: TaskId,
+        /// What is stored.
+        receipt: Receipt,
+    },
+    /// A participant will not deliver: it declined, or what it sent cannot be used.
+    MemberFailed {
+        /// Who.
+        participant: ParticipantName,
+        /// Which task.
+        task: TaskId,
+        /// Why.
+        reason: OutReason,
+    },
+    /// The edge wrote the new model.
+    ModelPublished {
+        /// The attempt whose updates it holds.
+        task: TaskId,
+        /// Its content address.
+        model: Digest,
+    },
+    /// The edge could not make the new model.
+    AggregationFailed {
+        /// The attempt.
+        task: TaskId,
+        /// Why, for the operator.
+        reason: String,
+    },
+    /// A timer that the machine asked for has fired, or simply: time has passed.
+    Tick,
+    /// An operator stops the run.
+    StopRequested {
+        /// Who.
+        operator: String,
+    },
+}

@@ -1,0 +1,31 @@
+//! The round machine: a job's rounds as a pure state machine.
+//!
+//! Read in this order: [`RunPlan`] (what was agreed), [`RoundPhase`] (where a run can be), [`Event`] (what can happen),
+//! [`Command`] (what the edge has to do), and [`Run::handle`], which ties them together. The edge turns calls and
+//! timers into events and carries the commands out; it makes no decision of its own.
+//!
+//! ```text
+//!                 enough present            enough updates, or the deadline with a quorum
+//!   Gathering ------------------> Training ---------------------------------------------> Aggregating
+//!       ^  ^                         |                                                        |
+//!       |  '--- next attempt --------' no quorum possible                                     |
+//!       '------------------------------- next round, model published ------------------------'
+//! ```
+
+mod admission;
+mod command;
+mod error;
+mod event;
+mod phase;
+mod plan;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use admission::{Admission, AdmissionError};
+pub use command::{Command, WithdrawReason};
+pub use error::RoundError;
+pub use event::{Event, Receipt};
+pub use phase::{AbandonReason, Member, OutReason, RoundPhase, RoundSummary, RunEnd};
+pub use plan::{CohortPolicy, PlanError, RunPlan, Timeouts};
+pub use run::Run;

@@ -1,0 +1,186 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Receipt;
+use crate::{
+    ids::{Digest, ParticipantName, RoundNumber},
+    metrics::Metrics,
+    time::Timestamp,
+};
+
+/// Where a run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RoundPhase {
+    /// Waits until enough participants are present, and not before `not_before`.
+    Gathering {
+        /// Earliest begin: after an abandoned attempt there is a pause.
+        not_before: Timestamp,
+    },
+    /// Participants work.
+    Training {
+        /// When the attempt began.
+        began: Timestamp,
+        /// When it closes.
+        deadline: Timestamp,
+        /// How many updates are enough to close it early.
+        target: usize,
+        /// Who was asked, and where each one is.
+        cohort: BTreeMap<ParticipantName, Member>,
+    },
+    /// The edge combines the updates.
+    Aggregating {
+        /// When the attempt began.
+        began: Timestamp,
+        /// How many were asked.
+        cohort_size: usize,
+        /// The updates.
+        contributions: BTreeMap<ParticipantName, Receipt>,
+    },
+    /// Over.
+    Ended(RunEnd),
+}
+
+/// Where one member of the cohort is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Member {
+    /// Has the task and is connected.
+    Working,
+    /// Has the task and is not connected since then.
+    Absent {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its update is in.
+    Reported(Receipt),
+    /// It will not deliver.
+    Out(OutReason),
+}
+
+/// Why a member of the cohort will not deliver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum OutReason {
+    /// It was disconnected for longer than the time-out `absence`.
+    Absent,
+    /// It declined: its policy forbids the task, or its training failed.
+    Declined {
+        /// Its reason code.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+    /// What it sent cannot be used.
+    Refused {
+        /// The reason code it was told.
+        code: String,
+        /// The words it was told.
+        message: String,
+    },
+}
+
+impl std::fmt::Display for OutReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Absent => f.write_str("was disconnected for too long"),
+            Self::Declined { code, message } => write!(f, "declined: {code}: {message}"),
+            Self::Refused { code, message } => write!(f, "its update was refused: {code}: {message}"),
+        }
+    }
+}
+
+/// Why an attempt was abandoned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum AbandonReason {
+    /// Too many members are out: the quorum cannot be met any more.
+    QuorumImpossible {
+        /// Updates needed.
+        quorum: u32,
+        /// Updates that are in or may still come.
+        possible: usize,
+        /// Who is out, and why.
+        out: BTreeMap<ParticipantName, OutReason>,
+    },
+    /// The deadline passed with too few updates.
+    DeadlineWithoutQuorum {
+        /// Updates needed.
+        quorum: u32,
+        /// Updates that are in.
+        reported: usize,
+    },
+    /// The edge could not make the new model.
+    Aggregation {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for AbandonReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::QuorumImpossible {
+                quorum,
+                possible,
+                out,
+            } => {
+                write!(
+                    f,
+                    "the quorum of {quorum} cannot be met: at most {possible} updates can come"
+                )?;
+                out.iter()
+                    .try_for_each(|(participant, reason)| write!(f, "; {participant} {reason}"))
+            }
+            Self::DeadlineWithoutQuorum { quorum, reported } => {
+                write!(
+                    f,
+                    "the deadline passed with {reported} updates, and the quorum is {quorum}"
+                )
+            }
+            Self::Aggregation { reason } => write!(f, "the updates could not be combined: {reason}"),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// All rounds are done.
+    Completed,
+    /// A round was abandoned as often as the plan allows.
+    Failed {
+        /// Why the last attempt was abandoned.
+        reason: AbandonReason,
+    },
+    /// An operator stopped it.
+    Stopped {
+        /// Who.
+        operator: String,
+    },
+}
+
+/// What became of one attempt at a round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundSummary {
+    /// The round.
+    pub round: RoundNumber,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How many were asked.
+    pub cohort_size: usize,
+    /// Whose updates count; empty when abandoned.
+    pub contributors: Vec<ParticipantName>,
+    /// Examples behind them all.
+    pub examples: u64,
+    /// The metrics that every contributor reports, averaged with the example counts as weights.
+    pub metrics: Metrics,
+    /// The new model, or why there is none.
+    pub outcome: Result<Digest, AbandonReason>,
+}

@@ -1,0 +1,439 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AbandonReason, Command, Event, Member, OutReason, Receipt, RoundError, RoundPhase, RoundSummary, RunEnd,
+    RunPlan, WithdrawReason,
+};
+use crate::{
+    ids::{Digest, ParticipantName, RoundNumber, TaskId},
+    metrics::Metrics,
+    selection::ClientSelector,
+    time::Timestamp,
+};
+
+/// A job under way. Plain data: it can be written down and read back after a restart ([`Run::resumed`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    plan: RunPlan,
+    round: RoundNumber,
+    attempt: u32,
+    model: Digest,
+    phase: RoundPhase,
+    /// Who is connected. Connections do not outlive the process, so this is not written down.
+    #[serde(skip)]
+    present: BTreeSet<ParticipantName>,
+    history: Vec<RoundSummary>,
+}
+
+impl Run {
+    /// A run before its first round. `present` are the participants connected at this moment, whether eligible or not.
+    #[must_use]
+    pub fn new(plan: RunPlan, model: Digest, present: BTreeSet<ParticipantName>, now: Timestamp) -> Self {
+        let phase = RoundPhase::Gathering { not_before: now };
+        Self {
+            plan,
+            round: RoundNumber::FIRST,
+            attempt: 1,
+            model,
+            phase,
+            present,
+            history: Vec::new(),
+        }
+    }
+
+    /// A run read back after a restart: nobody is connected yet, and the absence of everyone who works begins now.
+    #[must_use]
+    pub fn resumed(mut self, now: Timestamp) -> Self {
+        self.present.clear();
+        if let RoundPhase::Training { cohort, .. } = &mut self.phase {
+            for member in cohort.values_mut() {
+                if matches!(member, Member::Working | Member::Absent { .. }) {
+                    *member = Member::Absent { since: now };
+                }
+            }
+        }
+        self
+    }
+
+    /// What was agreed.
+    #[must_use]
+    pub const fn plan(&self) -> &RunPlan {
+        &self.plan
+    }
+
+    /// The current round, or the last one when the run has ended.
+    #[must_use]
+    pub const fn round(&self) -> RoundNumber {
+        self.round
+    }
+
+    /// The current attempt, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The newest model.
+    #[must_use]
+    pub const fn model(&self) -> Digest {
+        self.model
+    }
+
+    /// Where the run is.
+    #[must_use]
+    pub const fn phase(&self) -> &RoundPhase {
+        &self.phase
+    }
+
+    /// Attempts that ended, oldest first.
+    #[must_use]
+    pub fn history(&self) -> &[RoundSummary] {
+        &self.history
+    }
+
+    /// The task of the current attempt.
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        TaskId {
+            job: self.plan.job.clone(),
+            round: self.round,
+            attempt: self.attempt,
+        }
+    }
+
+    /// The participants that are present and may take part.
+    #[must_use]
+    pub fn candidates(&self) -> BTreeSet<ParticipantName> {
+        self.present
+            .iter()
+            .filter(|name| self.plan.cohort.is_eligible(name))
+            .cloned()
+            .collect()
+    }
+
+    /// Takes one event and gives the next state, with what the edge has to do.
+    ///
+    /// Events that come too late (an update of a finished attempt, a participant that is not in the cohort) change
+    /// nothing. The last command is a [`Command::WakeAt`] whenever time alone can change something.
+    ///
+    /// # Errors
+    /// [`RoundError`] when the edge contradicts itself; the run is then best read back from what was written down.
+    pub fn handle(
+        mut self,
+        event: Event,
+        selector: &dyn ClientSelector,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Command>), RoundError> {
+        let mut commands = Vec::new();
+        match event {
+            Event::Joined(participant) => self.joined(participant, &mut commands),
+            Event::Left(participant) => self.left(&participant, now),
+            Event::UpdateStored {
+                participant,
+                task,
+                receipt,
+            } => {
+                self.set_member(&participant, &task, Member::Reported(receipt));
+            }
+            Event::MemberFailed {
+                participant,
+                task,
+                reason,
+            } => {
+                self.set_member(&participant, &task, Member::Out(reason));
+            }
+            Event::ModelPublished { task, model } => self.published(&task, model, now, &mut commands)?,
+            Event::AggregationFailed { task, reason } => {
+                self.check_aggregating(&task)?;
+                self.abandon(AbandonReason::Aggregation { reason }, now, &mut commands);
+            }
+            Event::Tick => {}
+            Event::StopRequested { operator } => self.end(RunEnd::Stopped { operator }, &mut commands),
+        }
+        self.advance(selector, now, &mut commands);
+        Ok((self, commands))
+    }
+
+    fn joined(&mut self, participant: ParticipantName, commands: &mut Vec<Command>) {
+        if let RoundPhase::Training { cohort, deadline, .. } = &mut self.phase
+            && let Some(member @ (Member::Absent { .. } | Member::Working)) = cohort.get_mut(&participant)
+        {
+            *member = Member::Working;
+            let task = TaskId {
+                job: self.plan.job.clone(),
+                round: self.round,
+                attempt: self.attempt,
+            };
+            commands.push(Command::Dispatch {
+                participant: participant.clone(),
+                task,
+                deadline: *deadline,
+            });
+        }
+        self.present.insert(participant);
+    }
+
+    fn left(&mut self, participant: &ParticipantName, now: Timestamp) {
+        self.present.remove(participant);
+        if let RoundPhase::Training { cohort, .. } = &mut self.phase
+            && let Some(member @ Member::Working) = cohort.get_mut(participant)
+        {
+            *member = Member::Absent { since: now };
+        }
+    }
+
+    /// Sets where a member is, if it has the task and has not delivered.
+    fn set_member(&mut self, participant: &ParticipantName, task: &TaskId, state: Member) {
+        if *task != self.task() {
+            return;
+        }
+        if let RoundPhase::Training { cohort, .. } = &mut self.phase
+            && let Some(member @ (Member::Working | Member::Absent { .. })) = cohort.get_mut(participant)
+        {
+            *member = state;
+        }
+    }
+
+    /// Does everything that can be done now, and asks to be woken for what time alone will change.
+    fn advance(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
+        if matches!(self.phase, RoundPhase::Gathering { not_before } if now >= not_before) {
+            self.begin(selector, now, commands);
+        }
+        self.expel_absent(now);
+        self.close_if_due(now, commands);
+        self.wake(now, commands);
+    }
+
+    /// Begins an attempt when enough participants are present.
+    fn begin(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
+        let candidates = self.candidates();
+        let needed = usize::try_from(self.plan.cohort.min_participants.get()).unwrap_or(usize::MAX);
+        if candidates.len() < needed {
+            return;
+        }
+        let task = self.task();
+        let count = self.plan.cohort.selected(candidates.len());
+        let chosen = selector.select(self.plan.seed, &task, &candidates, count);
+        let deadline = now.after(self.plan.timeouts.deadline);
+        commands.extend(chosen.iter().map(|participant| Command::Dispatch {
+            participant: participant.clone(),
+            task: task.clone(),
+            deadline,
+        }));
+        let target = self.plan.cohort.target(candidates.len());
+        let cohort = chosen
+            .into_iter()
+            .map(|participant| (participant, Member::Working))
+            .collect();
+        self.phase = RoundPhase::Training {
+            began: now,
+            deadline,
+            target,
+            cohort,
+        };
+    }
+
+    fn expel_absent(&mut self, now: Timestamp) {
+        let RoundPhase::Training { cohort, .. } = &mut self.phase else {
+            return;
+        };
+        for member in cohort.values_mut() {
+            if matches!(member, Member::Absent { since } if now >= since.after(self.plan.timeouts.absence)) {
+                *member = Member::Out(OutReason::Absent);
+            }
+        }
+    }
+
+    /// Closes the attempt when its result is certain: enough updates, everyone answered, deadline, or no quorum.
+    fn close_if_due(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        let RoundPhase::Training {
+            deadline,
+            target,
+            cohort,
+            ..
+        } = &self.phase
+        else {
+            return;
+        };
+        let reported = cohort
+            .values()
+            .filter(|member| matches!(member, Member::Reported(_)))
+            .count();
+        let pending = cohort
+            .values()
+            .filter(|member| matches!(member, Member::Working | Member::Absent { .. }))
+            .count();
+        let quorum = self.plan.cohort.quorum.get();
+        let enough = reported as u64 >= u64::from(quorum);
+        let possible = reported + pending;
+        if enough && (reported >= *target || pending == 0 || now >= *deadline) {
+            self.close(commands);
+        } else if (possible as u64) < u64::from(quorum) {
+            let out = cohort.iter().filter_map(|(name, member)| match member {
+                Member::Out(reason) => Some((name.clone(), reason.clone())),
+                _ => None,
+            });
+            let reason = AbandonReason::QuorumImpossible {
+                quorum,
+                possible,
+                out: out.collect(),
+            };
+            self.abandon(reason, now, commands);
+        } else if now >= *deadline {
+            self.abandon(
+                AbandonReason::DeadlineWithoutQuorum { quorum, reported },
+                now,
+                commands,
+            );
+        }
+    }
+
+    fn close(&mut self, commands: &mut Vec<Command>) {
+        self.withdraw_all(WithdrawReason::RoundClosed, commands);
+        let task = self.task();
+        let RoundPhase::Training { began, cohort, .. } = &mut self.phase else {
+            return;
+        };
+        let (began, cohort_size) = (*began, cohort.len());
+        let contributions: BTreeMap<ParticipantName, Receipt> = std::mem::take(cohort)
+            .into_iter()
+            .filter_map(|(participant, member)| match member {
+                Member::Reported(receipt) => Some((participant, receipt)),
+                _ => None,
+            })
+            .collect();
+        commands.push(Command::Aggregate {
+            task,
+            contributions: contributions.clone(),
+        });
+        self.phase = RoundPhase::Aggregating {
+            began,
+            cohort_size,
+            contributions,
+        };
+    }
+
+    fn check_aggregating(&self, task: &TaskId) -> Result<(), RoundError> {
+        if matches!(self.phase, RoundPhase::Aggregating { .. }) && *task == self.task() {
+            Ok(())
+        } else {
+            Err(RoundError::NotAggregating { task: task.clone() })
+        }
+    }
+
+    fn published(
+        &mut self,
+        task: &TaskId,
+        model: Digest,
+        now: Timestamp,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), RoundError> {
+        if matches!(self.phase, RoundPhase::Ended(_)) {
+            return Ok(()); // Stopped while the edge was combining.
+        }
+        self.check_aggregating(task)?;
+        let summary = self.summary(Ok(model), now);
+        self.record(summary, commands);
+        self.model = model;
+        if self.round.get() >= self.plan.rounds.get() {
+            self.end(RunEnd::Completed, commands);
+        } else {
+            self.round = self.round.next();
+            self.attempt = 1;
+            self.phase = RoundPhase::Gathering { not_before: now };
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self, reason: AbandonReason, now: Timestamp, commands: &mut Vec<Command>) {
+        self.withdraw_all(WithdrawReason::RoundAbandoned, commands);
+        let summary = self.summary(Err(reason.clone()), now);
+        self.record(summary, commands);
+        if self.attempt >= self.plan.attempts.get() {
+            self.end(RunEnd::Failed { reason }, commands);
+        } else {
+            self.attempt += 1;
+            self.phase = RoundPhase::Gathering {
+                not_before: now.after(self.plan.timeouts.retry),
+            };
+        }
+    }
+
+    fn end(&mut self, end: RunEnd, commands: &mut Vec<Command>) {
+        if matches!(self.phase, RoundPhase::Ended(_)) {
+            return;
+        }
+        self.withdraw_all(WithdrawReason::RunEnded, commands);
+        self.phase = RoundPhase::Ended(end.clone());
+        commands.push(Command::Finished(end));
+    }
+
+    /// Tells everyone who still works that the attempt goes on without them.
+    fn withdraw_all(&self, reason: WithdrawReason, commands: &mut Vec<Command>) {
+        let RoundPhase::Training { cohort, .. } = &self.phase else {
+            return;
+        };
+        let working = cohort
+            .iter()
+            .filter(|(_, member)| matches!(member, Member::Working));
+        let withdraw = |(participant, _): (&ParticipantName, _)| Command::Withdraw {
+            participant: participant.clone(),
+            task: self.task(),
+            reason,
+        };
+        commands.extend(working.map(withdraw));
+    }
+
+    fn record(&mut self, summary: RoundSummary, commands: &mut Vec<Command>) {
+        commands.push(Command::RoundEnded(summary.clone()));
+        self.history.push(summary);
+    }
+
+    fn summary(&self, outcome: Result<Digest, AbandonReason>, now: Timestamp) -> RoundSummary {
+        let none = BTreeMap::new();
+        let (began, cohort_size, contributions) = match &self.phase {
+            RoundPhase::Training { began, cohort, .. } => (*began, cohort.len(), &none),
+            RoundPhase::Aggregating {
+                began,
+                cohort_size,
+                contributions,
+            } => (*began, *cohort_size, contributions),
+            RoundPhase::Gathering { .. } | RoundPhase::Ended(_) => (now, 0, &none),
+        };
+        let counted = if outcome.is_ok() { contributions } else { &none };
+        RoundSummary {
+            round: self.round,
+            attempt: self.attempt,
+            began,
+            ended: now,
+            cohort_size,
+            contributors: counted.keys().cloned().collect(),
+            examples: counted.values().map(|receipt| u64::from(receipt.examples)).sum(),
+            metrics: Metrics::weighted_mean(
+                counted
+                    .values()
+                    .map(|receipt| (receipt.examples, &receipt.metrics)),
+            ),
+            outcome,
+        }
+    }
+
+    /// Asks to be woken when time alone changes something: the deadline, or the end of someone's patience.
+    fn wake(&self, now: Timestamp, commands: &mut Vec<Command>) {
+        match &self.phase {
+            RoundPhase::Training { deadline, cohort, .. } => {
+                let expiry = cohort.values().filter_map(|member| match member {
+                    Member::Absent { since } => Some(since.after(self.plan.timeouts.absence)),
+                    _ => None,
+                });
+                commands.push(Command::WakeAt(expiry.fold(*deadline, Ord::min)));
+            }
+            RoundPhase::Gathering { not_before } if now < *not_before => {
+                commands.push(Command::WakeAt(*not_before))
+            }
+            RoundPhase::Gathering { .. } | RoundPhase::Aggregating { .. } | RoundPhase::Ended(_) => {}
+        }
+    }
+}
