@@ -1,0 +1,156 @@
+use bytes::Bytes;
+use federated_core::{
+    ids::{Digest, TaskId},
+    metrics::{MAX_METRICS, Metrics, MetricsError},
+    model::{ModelError, ModelLayout},
+    update::ExampleCount,
+};
+
+use super::{digest, required};
+use crate::{WireError, v1};
+
+/// What a checked [`v1::UpdateHeader`] says about the update that follows.
+///
+/// The size is checked when parsing: it is that of the layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateHeader {
+    /// The task it answers.
+    pub task: TaskId,
+    /// Its tensors.
+    pub layout: ModelLayout,
+    /// SHA-256 of its values.
+    pub content: Digest,
+    /// Its weight.
+    pub examples: ExampleCount,
+    /// What else is reported.
+    pub metrics: Metrics,
+}
+
+impl TryFrom<v1::UpdateHeader> for UpdateHeader {
+    type Error = WireError;
+
+    fn try_from(wire: v1::UpdateHeader) -> Result<Self, WireError> {
+        let task = required("header.task", wire.task)?.try_into()?;
+        let layout = ModelLayout::try_from(required("header.layout", wire.layout)?)?;
+        if wire.size_bytes != layout.bytes() {
+            let (expected, found) = (layout.elements(), wire.size_bytes / 4);
+            return Err(ModelError::ValueCount { expected, found }.into());
+        }
+        if wire.metrics.len() > MAX_METRICS {
+            return Err(MetricsError::TooMany {
+                found: wire.metrics.len(),
+            }
+            .into());
+        }
+        let mut metrics = Metrics::new();
+        for (name, value) in wire.metrics {
+            metrics.insert(name, value)?;
+        }
+        Ok(Self {
+            task,
+            layout,
+            content: digest("header.sha256", &wire.sha256)?,
+            examples: ExampleCount::new(wire.examples)?,
+            metrics,
+        })
+    }
+}
+
+impl From<&UpdateHeader> for v1::UpdateHeader {
+    fn from(header: &UpdateHeader) -> Self {
+        Self {
+            task: Some((&header.task).into()),
+            layout: Some((&header.layout).into()),
+            sha256: Bytes::copy_from_slice(header.content.as_bytes()),
+            size_bytes: header.layout.bytes(),
+            examples: header.examples.into(),
+            metrics: header
+                .metrics
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use federated_core::{ids::RoundNumber, model::TensorSpec};
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+
+    fn header() -> UpdateHeader {
+        let mut metrics = Metrics::new();
+        metrics.insert("loss", 0.5).unwrap();
+        UpdateHeader {
+            task: TaskId {
+                job: "heart".parse().unwrap(),
+                round: RoundNumber::FIRST,
+                attempt: 1,
+            },
+            layout: ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap(),
+            content: Digest::of(b"update"),
+            examples: ExampleCount::new(7).unwrap(),
+            metrics,
+        }
+    }
+
+    #[test]
+    fn a_header_survives_the_trip_and_unknown_fields_are_skipped() {
+        let wire = v1::UpdateHeader::from(&header());
+        let mut bytes = wire.encode_to_vec();
+        // Field 1000, a varint: what a later version might add.
+        bytes.extend_from_slice(&[0xc0, 0x3e, 0x01]);
+        let parsed = UpdateHeader::try_from(v1::UpdateHeader::decode(&bytes[..]).unwrap()).unwrap();
+        assert_eq!(parsed, header());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_its_reason() {
+        let wire = v1::UpdateHeader::from(&header());
+        let reason = |wire: v1::UpdateHeader| UpdateHeader::try_from(wire).unwrap_err().reason();
+        assert_eq!(
+            reason(v1::UpdateHeader {
+                examples: 0,
+                ..wire.clone()
+            })
+            .as_str(),
+            "UPDATE_EXAMPLE_COUNT"
+        );
+        assert_eq!(
+            reason(v1::UpdateHeader {
+                size_bytes: 9,
+                ..wire.clone()
+            })
+            .as_str(),
+            "UPDATE_WRONG_SIZE"
+        );
+        let metrics = [("loss".to_owned(), f64::NAN)].into();
+        assert_eq!(
+            reason(v1::UpdateHeader {
+                metrics,
+                ..wire.clone()
+            })
+            .as_str(),
+            "METRICS_INVALID"
+        );
+        assert_eq!(
+            reason(v1::UpdateHeader { task: None, ..wire }).as_str(),
+            "MESSAGE_INVALID"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(wire) = v1::UpdateHeader::decode(&bytes[..]) {
+                let _ = UpdateHeader::try_from(wire);
+            }
+            if let Ok(wire) = v1::TrainTask::decode(&bytes[..]) {
+                let _ = federated_core::task::TrainTask::try_from(wire);
+            }
+        }
+    }
+}
