@@ -132,7 +132,10 @@ impl ModelParameters {
 }
 
 /// Checks values that start at element `offset` of a model of this layout.
-pub(crate) fn check_values(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result<(), ModelError> {
+///
+/// # Errors
+/// [`ModelError`] naming the first value that is not finite or not below 2^31 in magnitude.
+pub fn check_values(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result<(), ModelError> {
     // NaN fails the comparison, and so do both infinities.
     let usable = |value: &f32| value.abs() < MAX_MAGNITUDE;
     let Some(place) = values.iter().position(|value| !usable(value)) else {

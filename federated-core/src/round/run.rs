@@ -44,17 +44,24 @@ impl Run {
     }
 
     /// A run read back after a restart: nobody is connected yet, and the absence of everyone who works begins now.
+    ///
+    /// An aggregation that was under way is asked for again; it gives the same model.
     #[must_use]
-    pub fn resumed(mut self, now: Timestamp) -> Self {
+    pub fn resumed(mut self, now: Timestamp) -> (Self, Vec<Command>) {
         self.present.clear();
-        if let RoundPhase::Training { cohort, .. } = &mut self.phase {
-            for member in cohort.values_mut() {
-                if matches!(member, Member::Working | Member::Absent { .. }) {
-                    *member = Member::Absent { since: now };
-                }
+        let task = self.task();
+        match &mut self.phase {
+            RoundPhase::Training { cohort, .. } => {
+                let working = |member: &&mut Member| matches!(member, Member::Working | Member::Absent { .. });
+                cohort.values_mut().filter(working).for_each(|member| *member = Member::Absent { since: now });
+                (self, Vec::new())
             }
+            RoundPhase::Aggregating { contributions, .. } => {
+                let contributions = contributions.clone();
+                (self, vec![Command::Aggregate { task, contributions }])
+            }
+            RoundPhase::Gathering { .. } | RoundPhase::Ended(_) => (self, Vec::new()),
         }
-        self
     }
 
     /// What was agreed.

@@ -347,6 +347,15 @@ fn a_run_read_back_after_a_restart_keeps_its_receipts_and_waits_for_the_others()
 }
 
 #[test]
+fn an_aggregation_that_a_restart_interrupted_is_asked_for_again() {
+    let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
+    bench.report(0);
+    bench.report(1);
+    let asked = bench.commands.iter().find(|command| matches!(command, Command::Aggregate { .. })).cloned();
+    assert_eq!(bench.run.resumed(Timestamp::from_millis(9)).1, [asked.unwrap()]);
+}
+
+#[test]
 fn an_aggregation_that_nobody_asked_for_is_an_error() {
     let bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
     let event = Event::ModelPublished {

@@ -1,0 +1,98 @@
+//! The command line: one file for each subcommand, each with its arguments and a `run` that carries them out.
+//!
+//! [`init`], [`enroll`], [`renew`] and [`withdraw`] prepare a coordinator on this machine, [`serve`] runs it, and
+//! [`start`], [`status`], [`stop`] and [`model`] talk to one that runs, through [`operate`].
+
+mod enroll;
+mod init;
+mod model;
+mod operate;
+mod renew;
+mod serve;
+mod start;
+mod status;
+mod stop;
+mod withdraw;
+
+use clap::{Parser, Subcommand};
+use federated_server::{
+    config::{ConfigError, LogConfig},
+    telemetry,
+};
+
+/// Runs federated learning over mutual TLS, and sets up who may take part.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Enroll(enroll::Enroll),
+    Renew(renew::Renew),
+    Withdraw(withdraw::Withdraw),
+    Serve(serve::Serve),
+    Start(start::Start),
+    Status(status::Status),
+    Stop(stop::Stop),
+    Model(model::Model),
+}
+
+/// Carries out what the command line asks for.
+pub(crate) fn run() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Init(command) => quiet().and_then(|()| command.run()),
+        Command::Enroll(command) => quiet().and_then(|()| command.run()),
+        Command::Renew(command) => quiet().and_then(|()| command.run()),
+        Command::Withdraw(command) => quiet().and_then(|()| command.run()),
+        Command::Serve(command) => command.run(),
+        Command::Start(command) => quiet().and_then(|()| command.run()),
+        Command::Status(command) => quiet().and_then(|()| command.run()),
+        Command::Stop(command) => quiet().and_then(|()| command.run()),
+        Command::Model(command) => quiet().and_then(|()| command.run()),
+    }
+}
+
+/// The runtime of a command that uses the network.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// The log of a short command: warnings only, because the command itself says what it did.
+fn quiet() -> anyhow::Result<()> {
+    let level = "warn".parse().map_err(|error: ConfigError| error)?;
+    Ok(telemetry::install(&LogConfig {
+        level,
+        ..LogConfig::default()
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_of_all_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bad_name_host_address_or_validity_is_refused_before_anything_is_written() {
+        for line in [
+            "enroll ../escape",
+            "enroll Cleveland",
+            "enroll a --address http://a:1",
+            "enroll a --days 0",
+            "withdraw a/b",
+            "init x --listen localhost",
+        ] {
+            let words = std::iter::once("federated-coordinator").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_err(), "`{line}` was accepted");
+        }
+    }
+}

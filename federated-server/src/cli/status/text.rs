@@ -1,0 +1,76 @@
+use std::fmt::{self, Display, Formatter};
+
+use federated_proto::v1;
+
+use super::{hexadecimal, member_name, state_name};
+
+/// A report for people.
+pub(super) struct Report<'a>(pub(super) &'a v1::StatusReport);
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.present.as_slice() {
+            [] => writeln!(f, "present: nobody")?,
+            present => writeln!(f, "present: {}", present.join(", "))?,
+        }
+        if self.0.jobs.is_empty() {
+            writeln!(f, "no jobs yet")?;
+        }
+        self.0.jobs.iter().try_for_each(|job| write_job(f, job))
+    }
+}
+
+fn write_job(f: &mut Formatter<'_>, job: &v1::JobStatus) -> fmt::Result {
+    let (name, state) = (&job.job, state_name(job));
+    write!(
+        f,
+        "{name}: {state}, round {} of {}, attempt {}",
+        job.round, job.rounds, job.attempt
+    )?;
+    writeln!(f, ", {} bytes up, {} bytes down", job.bytes_up, job.bytes_down)?;
+    if !job.message.is_empty() {
+        writeln!(f, "  {}", job.message)?;
+    }
+    for member in &job.cohort {
+        writeln!(
+            f,
+            "  {:<24} {} {}",
+            member.participant,
+            member_name(member),
+            member.message
+        )?;
+    }
+    if let Some(round) = job.history.last() {
+        let (number, attempt) = (round.round, round.attempt);
+        let seconds = round.ended_ms.saturating_sub(round.began_ms) / 1_000;
+        if round.completed {
+            let (sites, examples) = (round.contributors.len(), round.examples);
+            write!(
+                f,
+                "  last: round {number} completed in {seconds} s by {sites} sites with {examples} examples"
+            )?;
+            round
+                .metrics
+                .iter()
+                .try_for_each(|(name, value)| write!(f, ", {name} {value:.4}"))?;
+            writeln!(f)?;
+        } else {
+            writeln!(
+                f,
+                "  last: round {number}, attempt {attempt} abandoned after {seconds} s: {}",
+                round.message
+            )?;
+        }
+    }
+    for incident in job.incidents.iter().rev().take(5) {
+        writeln!(
+            f,
+            "  refused: {} {}: {}",
+            incident.participant, incident.reason, incident.message
+        )?;
+    }
+    match &job.model {
+        Some(model) => writeln!(f, "  model {}", hexadecimal(&model.sha256)),
+        None => Ok(()),
+    }
+}

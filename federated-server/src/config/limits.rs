@@ -1,0 +1,75 @@
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+/// How many bytes of content one message carries: 64 KiB to 4 MiB - 64 KiB.
+///
+/// gRPC implementations accept messages of up to 4 MiB unless told otherwise; 64 KiB is left for what goes with the
+/// content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChunkSize(usize);
+
+impl ChunkSize {
+    /// 64 KiB.
+    pub const MIN: Self = Self(64 << 10);
+    /// 4 MiB - 64 KiB.
+    pub const MAX: Self = Self((4 << 20) - (64 << 10));
+    /// 1 MiB.
+    pub const DEFAULT: Self = Self(1 << 20);
+
+    /// A chunk size in bytes; `None` outside of the range.
+    #[must_use]
+    pub const fn new(bytes: usize) -> Option<Self> {
+        if bytes < Self::MIN.0 || bytes > Self::MAX.0 {
+            None
+        } else {
+            Some(Self(bytes))
+        }
+    }
+
+    /// The size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.0
+    }
+}
+
+/// What a coordinator lets its peers use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest model, in bytes of its parameters. 4 GiB by default.
+    pub max_model: NonZeroU64,
+    /// How much of a model one message carries. 1 MiB by default.
+    pub chunk: ChunkSize,
+    /// Connections at one time. 1024 by default.
+    pub max_connections: NonZeroUsize,
+    /// Updates uploaded at one time. 64 by default.
+    pub max_uploads: NonZeroUsize,
+    /// How long a peer may take for the TLS handshake. 10 s by default.
+    pub handshake: Duration,
+    /// The window over which the rate of an upload is averaged. 30 s by default.
+    pub stall: Duration,
+    /// An upload that moves fewer bytes per second, averaged over `stall`, is dropped. 1 KiB by default.
+    pub min_upload_rate: NonZeroU64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const fn size(size: usize) -> NonZeroUsize {
+            NonZeroUsize::MIN.saturating_add(size - 1)
+        }
+        const fn bytes(bytes: u64) -> NonZeroU64 {
+            NonZeroU64::MIN.saturating_add(bytes - 1)
+        }
+        Self {
+            max_model: bytes(4 << 30),
+            chunk: ChunkSize::DEFAULT,
+            max_connections: size(1024),
+            max_uploads: size(64),
+            handshake: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            min_upload_rate: bytes(1 << 10),
+        }
+    }
+}

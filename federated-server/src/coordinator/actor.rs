@@ -1,0 +1,546 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use federated_core::{
+    config::JobConfig,
+    ids::{Digest, JobName, ParticipantName, TaskId},
+    round::{Admission, Command, Event, OutReason, Receipt, Run},
+    selection::UniformSelector,
+    time::Timestamp,
+};
+use federated_proto::{
+    convert::{ModelContent, UpdateHeader},
+    v1::{self, directive::Kind},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Coordinator, CoordinatorError,
+    job::{Incident, Job},
+    message::{Admitted, Directives, Message, Reply},
+    sessions::Sessions,
+    status,
+};
+use crate::store::{Reduction, Store, StoreError};
+
+/// How many messages are handled before the state is written once for all of them.
+const BATCH: usize = 256;
+/// How long to wait before a failed write of the state is tried again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// An answer that waits until the state it speaks of is durable.
+type Deferred = Box<dyn FnOnce() + Send>;
+
+/// The task that owns every run.
+pub(crate) struct Actor {
+    store: Arc<Store>,
+    handle: Coordinator,
+    messages: mpsc::Receiver<Message>,
+    changes: watch::Sender<u64>,
+    sessions: Sessions,
+    jobs: BTreeMap<JobName, Job>,
+    /// When time alone will change a job.
+    wake: BTreeMap<JobName, Timestamp>,
+    /// Jobs whose state on disk is old.
+    dirty: BTreeSet<JobName>,
+    commands: Vec<(JobName, Command)>,
+    replies: Vec<Deferred>,
+}
+
+impl std::fmt::Debug for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Actor")
+            .field("jobs", &self.jobs.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Actor {
+    /// Reads back every job and goes on with those that have not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a job's record cannot be read.
+    pub(crate) fn load(store: Arc<Store>) -> Result<(Self, Coordinator), StoreError> {
+        let (changes, receiver) = watch::channel(0);
+        let (handle, messages) = Coordinator::new(receiver);
+        let mut actor = Self {
+            handle: handle.clone(),
+            messages,
+            changes,
+            sessions: Sessions::default(),
+            jobs: BTreeMap::new(),
+            wake: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            commands: Vec::new(),
+            replies: Vec::new(),
+            store,
+        };
+        for mut job in actor.store.load_records::<Job>()? {
+            let (run, commands) = job.run.resumed(now());
+            job.run = run;
+            let name = job.name().clone();
+            actor
+                .commands
+                .extend(commands.into_iter().map(|command| (name.clone(), command)));
+            tracing::info!(job = %name, round = %job.run.round(), ended = job.has_ended(), "read back");
+            actor.jobs.insert(name, job);
+        }
+        Ok((actor, handle))
+    }
+
+    /// Works until `shutdown` is cancelled.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH);
+        self.tick();
+        loop {
+            if !self.settle(&shutdown).await {
+                break;
+            }
+            let wake = self.next_wake();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                count = self.messages.recv_many(&mut batch, BATCH) => if count == 0 { break },
+                () = tokio::time::sleep_until(wake) => self.tick(),
+            }
+            batch.drain(..).for_each(|message| self.take(message));
+        }
+        self.sessions.shut_down();
+        tracing::info!("the coordinator has stopped; every job goes on when it is started again");
+    }
+
+    fn next_wake(&self) -> Instant {
+        const FAR: Duration = Duration::from_secs(3_600);
+        let wait = self
+            .wake
+            .values()
+            .min()
+            .map_or(FAR, |at| at.since(now()).min(FAR));
+        Instant::now() + wait
+    }
+
+    /// Writes what changed, then sends what was waiting for that. False when the coordinator stops meanwhile.
+    async fn settle(&mut self, shutdown: &CancellationToken) -> bool {
+        let changed = !self.dirty.is_empty() || !self.replies.is_empty() || !self.commands.is_empty();
+        while !self.dirty.is_empty() {
+            if let Err(error) = self.save().await {
+                tracing::error!(%error, "cannot write the state; nothing is confirmed until this works again");
+                if tokio::time::timeout(STORE_RETRY, shutdown.cancelled())
+                    .await
+                    .is_ok()
+                {
+                    return false;
+                }
+            }
+        }
+        for (job, command) in std::mem::take(&mut self.commands) {
+            self.carry_out(&job, command);
+        }
+        self.replies.drain(..).for_each(|reply| reply());
+        if changed {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        true
+    }
+
+    async fn save(&mut self) -> Result<(), StoreError> {
+        let records: Vec<Job> = self
+            .dirty
+            .iter()
+            .filter_map(|name| self.jobs.get(name).cloned())
+            .collect();
+        let store = Arc::clone(&self.store);
+        blocking(move || {
+            records
+                .iter()
+                .try_for_each(|job| store.save_record(job.name(), job))
+        })
+        .await?;
+        self.dirty.clear();
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let active: Vec<_> = self.active().cloned().collect();
+        active.iter().for_each(|job| self.event(job, Event::Tick));
+    }
+
+    fn active(&self) -> impl Iterator<Item = &JobName> {
+        self.jobs
+            .iter()
+            .filter(|(_, job)| !job.has_ended())
+            .map(|(name, _)| name)
+    }
+
+    /// Gives an event to a job's run and keeps what is to be done.
+    fn event(&mut self, name: &JobName, event: Event) {
+        let Some(job) = self.jobs.get_mut(name) else {
+            return;
+        };
+        match job.run.clone().handle(event, &UniformSelector, now()) {
+            Ok((run, commands)) => {
+                if run != job.run {
+                    self.dirty.insert(name.clone());
+                }
+                job.run = run;
+                self.wake.remove(name);
+                for command in commands {
+                    match command {
+                        Command::WakeAt(at) => drop(self.wake.insert(name.clone(), at)),
+                        other => self.commands.push((name.clone(), other)),
+                    }
+                }
+            }
+            Err(error) => tracing::error!(job = %name, %error, "an event made no sense and was left out"),
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Attend {
+                participant,
+                directives,
+                reply,
+            } => self.attend(participant, directives, reply),
+            Message::Leave { participant, session } => self.leave(participant, session),
+            Message::Admit {
+                participant,
+                task,
+                content,
+                reply,
+            } => {
+                let admitted = self.admit(&participant, &task, content);
+                self.reply(reply, admitted);
+            }
+            Message::Stored {
+                participant,
+                header,
+                reply,
+            } => self.stored(participant, *header, reply),
+            Message::Failed {
+                participant,
+                task,
+                reason,
+            } => self.failed(participant, task, reason),
+            Message::Downloaded { model, bytes } => {
+                if let Some(job) = self.jobs.values_mut().find(|job| job.needs(model)) {
+                    job.bytes_down += bytes;
+                }
+            }
+            Message::Aggregated { task, result } => {
+                let job = task.job.clone();
+                let event = match result {
+                    Ok(model) => Event::ModelPublished { task, model },
+                    Err(reason) => Event::AggregationFailed { task, reason },
+                };
+                self.event(&job, event);
+            }
+            Message::Start { config, model, reply } => {
+                let started = self.start(*config, model);
+                self.reply(reply, started);
+            }
+            Message::Stop { job, operator, reply } => {
+                let stopped = self.stop(&job, operator);
+                self.reply(reply, stopped);
+            }
+            Message::Status { job, reply } => {
+                let report = self.report(job);
+                self.reply(reply, report);
+            }
+        }
+    }
+
+    /// Answers once the state is durable. Whoever asked may be gone; then nobody waits for the answer.
+    fn reply<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, CoordinatorError>) {
+        self.replies.push(Box::new(move || drop(reply.send(answer))));
+    }
+
+    fn attend(&mut self, participant: ParticipantName, directives: Directives, reply: Reply<u64>) {
+        tracing::info!(%participant, "attends");
+        let session = self.sessions.open(participant.clone(), directives);
+        self.sessions
+            .send(&participant, Kind::Heartbeat(v1::Heartbeat {}));
+        self.tell_of_ended_jobs(&participant);
+        let active: Vec<_> = self.active().cloned().collect();
+        active
+            .iter()
+            .for_each(|job| self.event(job, Event::Joined(participant.clone())));
+        self.reply(reply, Ok(session));
+    }
+
+    fn tell_of_ended_jobs(&mut self, participant: &ParticipantName) {
+        for (name, job) in &mut self.jobs {
+            if job.untold.contains(participant)
+                && let Some(ended) = status::job_ended(job)
+                && self.sessions.send(participant, Kind::JobEnded(ended))
+            {
+                job.untold.remove(participant);
+                self.dirty.insert(name.clone());
+            }
+        }
+    }
+
+    fn leave(&mut self, participant: ParticipantName, session: u64) {
+        if self.sessions.close(&participant, session) {
+            tracing::info!(%participant, "left");
+            let active: Vec<_> = self.active().cloned().collect();
+            active
+                .iter()
+                .for_each(|job| self.event(job, Event::Left(participant.clone())));
+        }
+    }
+
+    fn job(&self, name: &JobName) -> Result<&Job, CoordinatorError> {
+        self.jobs
+            .get(name)
+            .ok_or_else(|| CoordinatorError::JobUnknown { job: name.clone() })
+    }
+
+    fn admit(
+        &self,
+        participant: &ParticipantName,
+        task: &TaskId,
+        content: Digest,
+    ) -> Result<Admitted, CoordinatorError> {
+        let job = self.job(&task.job)?;
+        match job.run.admit(participant, task, content)? {
+            Admission::Duplicate(_) => Ok(Admitted::Duplicate),
+            _ => Ok(Admitted::Welcome(job.layout.clone())),
+        }
+    }
+
+    fn stored(&mut self, participant: ParticipantName, header: UpdateHeader, reply: Reply<()>) {
+        let UpdateHeader {
+            task,
+            layout,
+            content,
+            examples,
+            metrics,
+        } = header;
+        // The round may have closed while the bytes came.
+        let admitted = self.admit(&participant, &task, content);
+        if matches!(admitted, Ok(Admitted::Welcome(_))) {
+            if let Some(job) = self.jobs.get_mut(&task.job) {
+                job.bytes_up += layout.bytes();
+            }
+            tracing::info!(%participant, %task, examples = examples.get(), "update is durable");
+            let (job, receipt) = (
+                task.job.clone(),
+                Receipt {
+                    content,
+                    examples,
+                    metrics,
+                },
+            );
+            self.event(
+                &job,
+                Event::UpdateStored {
+                    participant,
+                    task,
+                    receipt,
+                },
+            );
+        }
+        self.reply(reply, admitted.map(drop));
+    }
+
+    fn failed(&mut self, participant: ParticipantName, task: TaskId, reason: OutReason) {
+        tracing::warn!(%participant, %task, "{reason}");
+        let Some(job) = self.jobs.get_mut(&task.job) else {
+            return;
+        };
+        let (OutReason::Declined { code, message } | OutReason::Refused { code, message }) = &reason else {
+            return;
+        };
+        let incident = Incident {
+            at: now(),
+            participant: participant.clone(),
+            reason: code.clone(),
+            message: message.clone(),
+        };
+        job.note(incident);
+        let name = task.job.clone();
+        self.dirty.insert(name.clone());
+        self.event(
+            &name,
+            Event::MemberFailed {
+                participant,
+                task,
+                reason,
+            },
+        );
+    }
+
+    fn start(&mut self, config: JobConfig, model: ModelContent) -> Result<(), CoordinatorError> {
+        let name = config.plan.job().clone();
+        if self.jobs.contains_key(&name) {
+            return Err(CoordinatorError::JobExists { job: name });
+        }
+        if let Some(active) = self.active().next() {
+            return Err(CoordinatorError::JobActive {
+                active: active.clone(),
+            });
+        }
+        let run = Run::new(config.plan.clone(), model.digest, self.sessions.present(), now());
+        tracing::info!(job = %name, rounds = %config.plan.rounds(), "starts");
+        self.jobs
+            .insert(name.clone(), Job::new(config, model.layout, run, now()));
+        self.dirty.insert(name.clone());
+        self.event(&name, Event::Tick);
+        Ok(())
+    }
+
+    fn stop(&mut self, name: &JobName, operator: String) -> Result<(), CoordinatorError> {
+        if self.job(name)?.has_ended() {
+            return Err(CoordinatorError::JobEnded { job: name.clone() });
+        }
+        self.event(name, Event::StopRequested { operator });
+        Ok(())
+    }
+
+    fn report(&self, only: Option<JobName>) -> Result<v1::StatusReport, CoordinatorError> {
+        let mut jobs: Vec<&Job> = match &only {
+            Some(name) => vec![self.job(name)?],
+            None => self.jobs.values().collect(),
+        };
+        jobs.sort_by_key(|job| job.started);
+        Ok(v1::StatusReport {
+            present: self.sessions.present().iter().map(ToString::to_string).collect(),
+            jobs: jobs.into_iter().map(status::report).collect(),
+            at_ms: now().as_millis(),
+        })
+    }
+
+    fn carry_out(&mut self, name: &JobName, command: Command) {
+        let Some(job) = self.jobs.get(name) else { return };
+        match command {
+            Command::Dispatch {
+                participant,
+                task,
+                deadline,
+            } if task == job.run.task() => {
+                let train =
+                    v1::TrainTask::new(&job.task_for(&participant), status::remaining(deadline, now()));
+                self.sessions.send(&participant, Kind::Train(train));
+            }
+            Command::Withdraw {
+                participant,
+                task,
+                reason,
+            } => {
+                let (id, reason) = (Some((&task).into()), reason.reason().to_string());
+                let message = "the round goes on without this update".to_owned();
+                self.sessions
+                    .send(&participant, Kind::Withdraw(v1::Withdraw { id, reason, message }));
+            }
+            Command::Aggregate { task, contributions } => self.aggregate(job, task, contributions),
+            Command::RoundEnded(summary) => self.round_ended(name, &summary),
+            Command::Finished(end) => {
+                tracing::info!(job = %name, ?end, "ended");
+                self.announce_end(name);
+            }
+            _ => {}
+        }
+    }
+
+    fn aggregate(&self, job: &Job, task: TaskId, contributions: BTreeMap<ParticipantName, Receipt>) {
+        let (store, handle) = (Arc::clone(&self.store), self.handle.clone());
+        let (layout, base, strategy) = (job.layout.clone(), job.run.model(), job.strategy());
+        tokio::spawn(async move {
+            let attempt = task.clone();
+            let result = blocking(move || {
+                let (task, layout, contributions) = (&attempt, &layout, &contributions);
+                Reduction {
+                    task,
+                    layout,
+                    base,
+                    contributions,
+                    strategy: strategy.as_ref(),
+                }
+                .run(&store)
+            });
+            let result = result.await.map_err(|error| error.to_string());
+            handle.aggregated(task, result).await;
+        });
+    }
+
+    /// Logs what became of an attempt and removes what nobody needs any more.
+    fn round_ended(&self, name: &JobName, summary: &federated_core::round::RoundSummary) {
+        let Some(job) = self.jobs.get(name) else { return };
+        let (round, attempt) = (summary.round, summary.attempt);
+        match &summary.outcome {
+            Ok(model) => {
+                let contributors = summary.contributors.len();
+                tracing::info!(job = %name, %round, attempt, contributors, %model, "round completed");
+            }
+            Err(reason) => tracing::warn!(job = %name, %round, attempt, %reason, "round abandoned"),
+        }
+        let task = TaskId {
+            job: name.clone(),
+            round,
+            attempt,
+        };
+        let completed = job
+            .run
+            .history()
+            .iter()
+            .filter_map(|round| round.outcome.as_ref().ok());
+        // The model that this round started from: the newest but one.
+        let old = completed.rev().nth(1).copied();
+        let old = old.filter(|old| !self.jobs.values().any(|job| job.needs(*old)));
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || {
+            let removed = store
+                .remove_updates(&task)
+                .and_then(|()| old.map_or(Ok(()), |old| store.remove_model(old)));
+            if let Err(error) = removed {
+                tracing::warn!(%task, %error, "cannot remove what is no longer needed");
+            }
+        });
+    }
+
+    fn announce_end(&mut self, name: &JobName) {
+        let Some(job) = self.jobs.get_mut(name) else {
+            return;
+        };
+        let Some(ended) = status::job_ended(job) else {
+            return;
+        };
+        let told: BTreeSet<_> = self
+            .sessions
+            .present()
+            .into_iter()
+            .filter(|participant| job.run.plan().cohort().is_eligible(participant))
+            .filter(|participant| self.sessions.send(participant, Kind::JobEnded(ended.clone())))
+            .collect();
+        job.untold = job.contributors().difference(&told).cloned().collect();
+        if !job.untold.is_empty() {
+            self.dirty.insert(name.clone());
+        }
+    }
+}
+
+/// Runs something that blocks where that is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Blocking work is cancelled only when the runtime itself stops.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

@@ -1,0 +1,87 @@
+use federated_core::{
+    fault::{Fault, ReasonCode},
+    ids::JobName,
+    round::AdmissionError,
+};
+
+use crate::store::StoreError;
+
+/// Why the coordinator does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoordinatorError {
+    /// An update is not wanted.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
+    /// There is no such job.
+    #[error("there is no job `{job}`; `status` lists the jobs")]
+    JobUnknown {
+        /// The name.
+        job: JobName,
+    },
+    /// The name is taken.
+    #[error("there is a job `{job}` already: give the new job another name")]
+    JobExists {
+        /// The name.
+        job: JobName,
+    },
+    /// Another job runs.
+    #[error(
+        "job `{active}` is running, and the coordinator runs one job at a time: wait for its end or stop it"
+    )]
+    JobActive {
+        /// The job that runs.
+        active: JobName,
+    },
+    /// The job has ended.
+    #[error("job `{job}` has ended already")]
+    JobEnded {
+        /// The job.
+        job: JobName,
+    },
+    /// The coordinator stops.
+    #[error("the coordinator is shutting down; try again when it is back")]
+    ShuttingDown,
+    /// The disk does not do what was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CoordinatorError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Admission(error) => error.fault(),
+            Self::JobUnknown { .. }
+            | Self::JobExists { .. }
+            | Self::JobActive { .. }
+            | Self::JobEnded { .. } => Fault::Caller,
+            Self::ShuttingDown => Fault::Environment,
+            Self::Store(error) => error.fault(),
+        }
+    }
+
+    /// What the peer is told.
+    #[must_use]
+    pub const fn reason(&self) -> ReasonCode {
+        match self {
+            Self::Admission(error) => error.reason(),
+            Self::JobUnknown { .. } => ReasonCode::new("JOB_UNKNOWN"),
+            Self::JobExists { .. } => ReasonCode::new("JOB_EXISTS"),
+            Self::JobActive { .. } => ReasonCode::new("JOB_ACTIVE"),
+            Self::JobEnded { .. } => ReasonCode::new("JOB_ENDED"),
+            Self::ShuttingDown => ReasonCode::new("SHUTTING_DOWN"),
+            Self::Store(error) => error.reason(),
+        }
+    }
+
+    /// What a peer may read.
+    #[must_use]
+    pub fn safe_message(&self) -> String {
+        match self {
+            Self::Store(error) => error.safe_message(),
+            _ => self.to_string(),
+        }
+    }
+}

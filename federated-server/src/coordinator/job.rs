@@ -1,0 +1,114 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use federated_core::{
+    config::{JobConfig, StrategyConfig},
+    ids::{Digest, JobName, ParticipantName, RoundNumber},
+    model::ModelLayout,
+    round::{RoundPhase, Run},
+    strategy::Strategy,
+    task::{TrainTask, task_seed},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Most incidents that are kept.
+const MAX_INCIDENTS: usize = 100;
+
+/// Something that was refused.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Incident {
+    pub at: Timestamp,
+    pub participant: ParticipantName,
+    pub reason: String,
+    pub message: String,
+}
+
+/// A job with its run: what is written to disk at every step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub started: Timestamp,
+    pub layout: ModelLayout,
+    pub initial_model: Digest,
+    pub strategy: StrategyConfig,
+    pub settings: BTreeMap<String, String>,
+    pub run: Run,
+    pub incidents: VecDeque<Incident>,
+    pub bytes_up: u64,
+    pub bytes_down: u64,
+    /// Who contributed and was not connected when the job ended: they are told when they come back.
+    pub untold: BTreeSet<ParticipantName>,
+}
+
+impl Job {
+    pub(super) fn new(config: JobConfig, layout: ModelLayout, run: Run, started: Timestamp) -> Self {
+        let initial_model = run.model();
+        let JobConfig {
+            strategy, settings, ..
+        } = config;
+        Self {
+            started,
+            layout,
+            initial_model,
+            strategy,
+            settings,
+            run,
+            incidents: VecDeque::new(),
+            bytes_up: 0,
+            bytes_down: 0,
+            untold: BTreeSet::new(),
+        }
+    }
+
+    pub(super) const fn name(&self) -> &JobName {
+        self.run.plan().job()
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        matches!(self.run.phase(), RoundPhase::Ended(_))
+    }
+
+    pub(super) fn strategy(&self) -> Box<dyn Strategy> {
+        self.strategy.build()
+    }
+
+    /// The task of the current attempt, as this participant gets it.
+    pub(super) fn task_for(&self, participant: &ParticipantName) -> TrainTask {
+        let id = self.run.task();
+        let round: RoundNumber = id.round;
+        let cohort_size = match self.run.phase() {
+            RoundPhase::Training { cohort, .. } => u32::try_from(cohort.len()).unwrap_or(u32::MAX),
+            _ => 0,
+        };
+        TrainTask {
+            rounds: self.run.plan().rounds().get(),
+            layout: self.layout.clone(),
+            model: self.run.model(),
+            work: self.strategy().local_work(round),
+            seed: task_seed(self.run.plan().seed(), &id, participant),
+            cohort_size,
+            settings: self.settings.clone(),
+            id,
+        }
+    }
+
+    pub(super) fn note(&mut self, incident: Incident) {
+        if self.incidents.len() == MAX_INCIDENTS {
+            self.incidents.pop_front();
+        }
+        self.incidents.push_back(incident);
+    }
+
+    /// Whether the job still needs a model.
+    pub(super) fn needs(&self, model: Digest) -> bool {
+        self.initial_model == model || self.run.model() == model
+    }
+
+    /// Everyone whose update counts in some round.
+    pub(super) fn contributors(&self) -> BTreeSet<ParticipantName> {
+        self.run
+            .history()
+            .iter()
+            .flat_map(|round| round.contributors.iter().cloned())
+            .collect()
+    }
+}

@@ -1,0 +1,64 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use federated_core::{
+    fault::{Fault, ReasonCode},
+    ids::ParticipantName,
+};
+use federated_proto::{refusal, v1};
+use tonic::{Code, Status};
+
+use super::message::{Directives, SessionId};
+
+/// Who is connected.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    open: BTreeMap<ParticipantName, (SessionId, Directives)>,
+    next: SessionId,
+}
+
+impl Sessions {
+    /// Opens a session; an earlier one of the same participant ends.
+    pub(super) fn open(&mut self, participant: ParticipantName, directives: Directives) -> SessionId {
+        self.next += 1;
+        if let Some((_, earlier)) = self.open.insert(participant, (self.next, directives)) {
+            let reason = ReasonCode::new("SUPERSEDED_SESSION");
+            let message = "this participant attends on another connection now; one process per certificate";
+            // A full or closed stream is as good as ended.
+            let _ = earlier.try_send(Err(refusal::refuse_with(Code::Aborted, reason, message)));
+        }
+        self.next
+    }
+
+    /// Closes a session; false when it was not the participant's latest.
+    pub(super) fn close(&mut self, participant: &ParticipantName, session: SessionId) -> bool {
+        let latest = matches!(self.open.get(participant), Some((id, _)) if *id == session);
+        if latest {
+            self.open.remove(participant);
+        }
+        latest
+    }
+
+    /// Sends a directive; false when the participant is not connected or does not read.
+    pub(super) fn send(&self, participant: &ParticipantName, kind: v1::directive::Kind) -> bool {
+        let directive = v1::Directive { kind: Some(kind) };
+        self.open
+            .get(participant)
+            .is_some_and(|(_, directives)| directives.try_send(Ok(directive)).is_ok())
+    }
+
+    pub(super) fn present(&self) -> BTreeSet<ParticipantName> {
+        self.open.keys().cloned().collect()
+    }
+
+    /// Ends every stream, and says why.
+    pub(super) fn shut_down(&mut self) {
+        let status: Status = refusal::refuse(
+            Fault::Environment,
+            ReasonCode::new("SHUTTING_DOWN"),
+            "the coordinator is shutting down",
+        );
+        for (_, (_, directives)) in std::mem::take(&mut self.open) {
+            let _ = directives.try_send(Err(status.clone()));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use federated_core::{
+    ids::{Digest, ParticipantName},
+    round::{Member, RoundPhase, RoundSummary, RunEnd},
+    time::Timestamp,
+};
+use federated_proto::{convert::ModelContent, refusal::cut, v1};
+
+use super::job::Job;
+
+/// What an operator sees of a job.
+pub(super) fn report(job: &Job) -> v1::JobStatus {
+    let run = &job.run;
+    let (state, message) = state(job);
+    v1::JobStatus {
+        job: job.name().to_string(),
+        state: state.into(),
+        round: run.round().get(),
+        rounds: run.plan().rounds().get(),
+        attempt: run.attempt(),
+        message: cut(&message),
+        model: Some(model(job)),
+        cohort: match run.phase() {
+            RoundPhase::Training { cohort, .. } => cohort.iter().map(member).collect(),
+            _ => Vec::new(),
+        },
+        history: run.history().iter().map(round).collect(),
+        incidents: job.incidents.iter().map(incident).collect(),
+        bytes_up: job.bytes_up,
+        bytes_down: job.bytes_down,
+    }
+}
+
+/// The job's newest model, as a message.
+pub(super) fn model(job: &Job) -> v1::ModelRef {
+    (&ModelContent {
+        layout: job.layout.clone(),
+        digest: job.run.model(),
+    })
+        .into()
+}
+
+/// How a job that has ended is announced to participants.
+pub(super) fn job_ended(job: &Job) -> Option<v1::JobEnded> {
+    let RoundPhase::Ended(end) = job.run.phase() else {
+        return None;
+    };
+    let (outcome, message) = match end {
+        RunEnd::Completed => (v1::JobOutcome::Completed, String::new()),
+        RunEnd::Failed { reason } => (v1::JobOutcome::Failed, reason.to_string()),
+        RunEnd::Stopped { .. } => (v1::JobOutcome::Stopped, "an operator stopped the job".to_owned()),
+        _ => (v1::JobOutcome::Unspecified, String::new()),
+    };
+    let (job, model) = (job.name().to_string(), Some(model(job)));
+    Some(v1::JobEnded {
+        job,
+        outcome: outcome.into(),
+        message: cut(&message),
+        model,
+    })
+}
+
+fn state(job: &Job) -> (v1::JobState, String) {
+    match job.run.phase() {
+        RoundPhase::Gathering { .. } => {
+            let needed = job.run.plan().cohort().min_participants;
+            let found = job.run.candidates().len();
+            (
+                v1::JobState::Gathering,
+                format!("waits for participants: {needed} are needed, {found} are present"),
+            )
+        }
+        RoundPhase::Training { .. } => (v1::JobState::Training, String::new()),
+        RoundPhase::Aggregating { .. } => (v1::JobState::Aggregating, String::new()),
+        RoundPhase::Ended(RunEnd::Completed) => (v1::JobState::Completed, String::new()),
+        RoundPhase::Ended(RunEnd::Failed { reason }) => (v1::JobState::Failed, reason.to_string()),
+        RoundPhase::Ended(RunEnd::Stopped { operator }) => {
+            (v1::JobState::Stopped, format!("stopped by {operator}"))
+        }
+        _ => (v1::JobState::Unspecified, String::new()),
+    }
+}
+
+fn member((participant, member): (&ParticipantName, &Member)) -> v1::MemberStatus {
+    let (state, message) = match member {
+        Member::Working => (v1::MemberState::Working, String::new()),
+        Member::Absent { .. } => (v1::MemberState::Absent, String::new()),
+        Member::Reported(_) => (v1::MemberState::Reported, String::new()),
+        Member::Out(reason) => (v1::MemberState::Out, reason.to_string()),
+        _ => (v1::MemberState::Unspecified, String::new()),
+    };
+    v1::MemberStatus {
+        participant: participant.to_string(),
+        state: state.into(),
+        message: cut(&message),
+    }
+}
+
+fn round(summary: &RoundSummary) -> v1::RoundReport {
+    let bytes = |digest: &Digest| Bytes::copy_from_slice(digest.as_bytes());
+    v1::RoundReport {
+        round: summary.round.get(),
+        attempt: summary.attempt,
+        completed: summary.outcome.is_ok(),
+        message: summary
+            .outcome
+            .as_ref()
+            .err()
+            .map_or_else(String::new, |reason| cut(&reason.to_string())),
+        contributors: summary.contributors.iter().map(ToString::to_string).collect(),
+        examples: summary.examples,
+        metrics: summary
+            .metrics
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<BTreeMap<_, _>>(),
+        began_ms: summary.began.as_millis(),
+        ended_ms: summary.ended.as_millis(),
+        model_sha256: summary.outcome.as_ref().map(bytes).unwrap_or_default(),
+    }
+}
+
+fn incident(incident: &super::job::Incident) -> v1::Incident {
+    v1::Incident {
+        at_ms: incident.at.as_millis(),
+        participant: incident.participant.to_string(),
+        reason: cut(&incident.reason),
+        message: cut(&incident.message),
+    }
+}
+
+/// How long it is from `now` to `deadline`.
+pub(super) fn remaining(deadline: Timestamp, now: Timestamp) -> Duration {
+    deadline.since(now)
+}

@@ -1,0 +1,81 @@
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use rustls::ServerConfig;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Connection;
+use crate::config::Limits;
+
+/// Connections that are through their handshake and wait to be served.
+const BACKLOG: usize = 64;
+/// After an error of the listening socket, for instance too many open files, how long to wait.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Accepts connections until `shutdown`: at most `limits.max_connections` at a time, each with a TLS handshake that is
+/// given up after `limits.handshake`, so that neither garbage nor silence holds a place for long.
+pub(super) fn incoming(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    limits: &Limits,
+    shutdown: CancellationToken,
+) -> ReceiverStream<io::Result<Connection>> {
+    let (connections, incoming) = mpsc::channel(BACKLOG);
+    let places = Arc::new(Semaphore::new(limits.max_connections.get()));
+    let (acceptor, patience) = (TlsAcceptor::from(tls), limits.handshake);
+    let accept_all = async move {
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    let handshake = handshake(acceptor.clone(), stream, address, patience, place);
+                    let connections = connections.clone();
+                    tokio::spawn(async move {
+                        if let Some(connection) = handshake.await {
+                            // The receiver is gone when the server stops.
+                            let _ = connections.send(Ok(connection)).await;
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections at present");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    };
+    tokio::spawn(async move { shutdown.run_until_cancelled(accept_all).await });
+    ReceiverStream::new(incoming)
+}
+
+async fn handshake(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    address: SocketAddr,
+    patience: Duration,
+    place: OwnedSemaphorePermit,
+) -> Option<Connection> {
+    // Without this a small message waits for the acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%address, %error, "connection lost before the handshake");
+        return None;
+    }
+    match tokio::time::timeout(patience, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(Connection::new(stream, address, place)),
+        Ok(Err(error)) => {
+            tracing::warn!(%address, %error, "TLS handshake refused");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(%address, ?patience, "TLS handshake took too long and was given up");
+            None
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The network: gRPC over mutual TLS.
+//!
+//! Read in this order: `listener` accepts connections and does the TLS handshake, `connection` is one of them with who
+//! is at its other end, `peer` says whether a caller may call, `participation` and `operation` are the two services,
+//! `upload` and `download` the streams of bytes. Everything that decides something is in
+//! [`coordinator`](crate::coordinator).
+
+mod connection;
+mod download;
+mod listener;
+mod operation;
+mod participation;
+mod peer;
+mod upload;
+
+use std::{io, sync::Arc, time::Duration};
+
+use federated_proto::{
+    refusal,
+    v1::{operation_server::OperationServer, participation_server::ParticipationServer},
+};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::{
+    config::Limits,
+    coordinator::{Coordinator, CoordinatorError},
+    identity::Roster,
+    store::{Store, StoreError},
+};
+
+/// A directive is sent at least this often on an Attend stream.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A connection on which nothing moves is asked for a sign of life after this long.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// A message may be as large as the largest chunk and its frame.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// HTTP/2 windows: a line with 100 ms round trip and 16 MiB in flight carries 160 MB/s.
+const STREAM_WINDOW: u32 = 16 << 20;
+const CONNECTION_WINDOW: u32 = 32 << 20;
+/// Calls at one time on one connection: a participant needs three.
+const MAX_STREAMS: u32 = 32;
+
+/// What both services share.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) store: Arc<Store>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) limits: Arc<Limits>,
+}
+
+/// Serves until `shutdown` is cancelled, then lets open calls end for at most `grace`.
+pub(crate) async fn serve(
+    services: Services,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    shutdown: CancellationToken,
+    grace: Duration,
+) -> io::Result<()> {
+    let incoming = listener::incoming(listener, tls, &services.limits, shutdown.clone());
+    let participation = participation::Participation::new(services.clone());
+    let operation = operation::Operation::new(services);
+    let server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MAX_STREAMS)
+        .add_service(ParticipationServer::new(participation).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(OperationServer::new(operation).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+    let last_call = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    futures::pin_mut!(server, last_call);
+    match futures::future::select(server, last_call).await {
+        futures::future::Either::Left((result, _)) => result.map_err(io::Error::other),
+        futures::future::Either::Right(_) => Ok(()),
+    }
+}
+
+/// What a peer is told about an error of the coordinator.
+fn refused(error: &CoordinatorError) -> Status {
+    let code = match error {
+        CoordinatorError::JobUnknown { .. } => tonic::Code::NotFound,
+        CoordinatorError::JobExists { .. } => tonic::Code::AlreadyExists,
+        CoordinatorError::JobActive { .. } | CoordinatorError::JobEnded { .. } => {
+            tonic::Code::FailedPrecondition
+        }
+        _ => refusal::code_of(error.fault()),
+    };
+    refusal::refuse_with(code, error.reason(), &error.safe_message())
+}
+
+/// What a peer is told about an error of the store.
+fn store_refused(error: &StoreError) -> Status {
+    let code = match error {
+        StoreError::UnknownModel { .. } => tonic::Code::NotFound,
+        _ => refusal::code_of(error.fault()),
+    };
+    if !matches!(error, StoreError::UnknownModel { .. } | StoreError::Content(_)) {
+        tracing::error!(%error, "storage failed");
+    }
+    refusal::refuse_with(code, error.reason(), &error.safe_message())
+}
+
+/// Runs file work off the network's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Status> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| store_refused(&error)),
+        Err(error) => {
+            tracing::error!(%error, "file work ended unexpectedly");
+            let reason = federated_core::fault::ReasonCode::new("INTERNAL");
+            Err(refusal::refuse(
+                federated_core::fault::Fault::Bug,
+                reason,
+                "an internal error; it is in the log",
+            ))
+        }
+    }
+}

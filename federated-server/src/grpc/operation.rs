@@ -1,0 +1,187 @@
+use std::{pin::Pin, sync::Arc};
+
+use federated_core::{config::JobConfig, fault::Fault, ids::JobName};
+use federated_proto::{
+    WireError,
+    chunk::ChunkSequence,
+    convert::ModelContent,
+    refusal,
+    v1::{self, operation_server, start_job_request::Part},
+};
+use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    Services, blocking,
+    download::{self, ModelStream},
+    peer, refused,
+};
+
+/// Longest job file, in bytes.
+const MAX_JOB_BYTES: usize = 1 << 20;
+
+/// The service for operators.
+#[derive(Debug)]
+pub(super) struct Operation {
+    services: Services,
+}
+
+impl Operation {
+    pub(super) const fn new(services: Services) -> Self {
+        Self { services }
+    }
+
+    async fn start(&self, mut stream: Streaming<v1::StartJobRequest>) -> Result<JobName, Status> {
+        let header = match stream.message().await?.and_then(|message| message.part) {
+            Some(Part::Header(header)) => header,
+            Some(Part::Chunk(_)) => return Err(unexpected("a header as the first message", "a chunk")),
+            None => return Err(unexpected("a header as the first message", "nothing")),
+        };
+        let (config, model) = self.checked(header)?;
+        let job = config.plan.job().clone();
+        let (store, name) = (Arc::clone(&self.services.store), job.to_string());
+        let mut writer = blocking(move || store.new_model(&name)).await?;
+        let mut sequence = ChunkSequence::new(0, model.layout.bytes());
+        while let Some(message) = stream.message().await? {
+            let Some(Part::Chunk(chunk)) = message.part else {
+                return Err(unexpected("a chunk", "another message"));
+            };
+            let data = sequence.accept(chunk).map_err(|error| invalid(&error))?;
+            writer = blocking(move || writer.write(&data).map(|()| writer)).await?;
+        }
+        sequence.finish().map_err(|error| invalid(&error))?;
+        let (store, expected) = (Arc::clone(&self.services.store), Some(model.digest));
+        blocking(move || writer.finish(&store, expected)).await?;
+        self.services
+            .coordinator
+            .start(config, model)
+            .await
+            .map_err(|error| refused(&error))?;
+        Ok(job)
+    }
+
+    fn checked(&self, header: v1::StartJobHeader) -> Result<(JobConfig, ModelContent), Status> {
+        if header.job_toml.len() > MAX_JOB_BYTES {
+            let (expected, found) = (
+                "at most 1 MiB".to_owned(),
+                format!("{} bytes", header.job_toml.len()),
+            );
+            return Err(invalid(&WireError::Range {
+                field: "job_toml",
+                expected,
+                found,
+            }));
+        }
+        let config = JobConfig::parse(&header.job_toml)
+            .map_err(|error| refusal::refuse(error.fault(), error.reason(), &error.to_string()))?;
+        let model = header.model.ok_or(WireError::Missing { field: "model" });
+        let model = model
+            .and_then(ModelContent::try_from)
+            .map_err(|error| invalid(&error))?;
+        let max = self.services.limits.max_model.get();
+        if model.layout.bytes() > max {
+            let (expected, found) = (
+                format!("at most {max} (limits.max_model)"),
+                model.layout.bytes().to_string(),
+            );
+            return Err(invalid(&WireError::Range {
+                field: "model.size_bytes",
+                expected,
+                found,
+            }));
+        }
+        Ok((config, model))
+    }
+}
+
+fn invalid(error: &WireError) -> Status {
+    refusal::refuse(Fault::Caller, error.reason(), &error.to_string())
+}
+
+fn unexpected(expected: &'static str, found: &'static str) -> Status {
+    invalid(&WireError::Unexpected { expected, found })
+}
+
+fn job_name(text: &str) -> Result<JobName, Status> {
+    text.parse()
+        .map_err(|source| invalid(&WireError::Id { field: "job", source }))
+}
+
+fn optional_job(text: &str) -> Result<Option<JobName>, Status> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        job_name(text).map(Some)
+    }
+}
+
+#[tonic::async_trait]
+impl operation_server::Operation for Operation {
+    type WatchStatusStream = Pin<Box<dyn Stream<Item = Result<v1::StatusReport, Status>> + Send>>;
+    type DownloadModelStream = ModelStream;
+
+    async fn start_job(
+        &self,
+        request: Request<Streaming<v1::StartJobRequest>>,
+    ) -> Result<Response<v1::StartJobResponse>, Status> {
+        let operator = peer::operator(&request)?;
+        let job = self.start(request.into_inner()).await?;
+        tracing::info!(%operator, %job, "started a job");
+        Ok(Response::new(v1::StartJobResponse { job: job.to_string() }))
+    }
+
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::StatusReport>, Status> {
+        peer::operator(&request)?;
+        let job = optional_job(&request.get_ref().job)?;
+        let report = self
+            .services
+            .coordinator
+            .status(job)
+            .await
+            .map_err(|error| refused(&error))?;
+        Ok(Response::new(report))
+    }
+
+    async fn watch_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        peer::operator(&request)?;
+        let job = optional_job(&request.get_ref().job)?;
+        let coordinator = self.services.coordinator.clone();
+        // Changes that come faster than the reader are seen as one.
+        let reports = WatchStream::new(coordinator.changes()).then(move |_| {
+            let (coordinator, job) = (coordinator.clone(), job.clone());
+            async move { coordinator.status(job).await.map_err(|error| refused(&error)) }
+        });
+        Ok(Response::new(Box::pin(reports)))
+    }
+
+    async fn stop_job(
+        &self,
+        request: Request<v1::StopJobRequest>,
+    ) -> Result<Response<v1::StopJobResponse>, Status> {
+        let operator = peer::operator(&request)?;
+        let job = job_name(&request.get_ref().job)?;
+        self.services
+            .coordinator
+            .stop_job(job.clone(), operator.as_str())
+            .await
+            .map_err(|error| refused(&error))?;
+        tracing::info!(%operator, %job, "stopped a job");
+        Ok(Response::new(v1::StopJobResponse {}))
+    }
+
+    async fn download_model(
+        &self,
+        request: Request<v1::FetchModelRequest>,
+    ) -> Result<Response<Self::DownloadModelStream>, Status> {
+        peer::operator(&request)?;
+        Ok(Response::new(
+            download::stream(&self.services, request.into_inner()).await?,
+        ))
+    }
+}

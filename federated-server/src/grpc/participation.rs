@@ -1,0 +1,197 @@
+use std::sync::Arc;
+
+use federated_core::{ids::TaskId, round::OutReason};
+use federated_proto::{
+    WireError, convert,
+    refusal::{self, cut},
+    v1::{self, directive::Kind, participation_server},
+    version,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    HEARTBEAT, Services, blocking,
+    download::{self, ModelStream},
+    peer, refused,
+    upload::Uploads,
+};
+use crate::coordinator::Admitted;
+
+/// Directives that may wait for a participant to read them. One that lets more pile up is not reading.
+const PENDING_DIRECTIVES: usize = 32;
+/// Longest reason code in a refusal of a task, in bytes.
+const MAX_REASON_BYTES: usize = 64;
+
+/// The service for participants.
+#[derive(Debug)]
+pub(super) struct Participation {
+    services: Services,
+    uploads: Uploads,
+}
+
+impl Participation {
+    pub(super) fn new(services: Services) -> Self {
+        Self {
+            uploads: Uploads::new(&services.limits),
+            services,
+        }
+    }
+}
+
+fn invalid(error: &WireError) -> Status {
+    refusal::refuse(error.fault(), error.reason(), &error.to_string())
+}
+
+fn task_id(task: Option<v1::TaskId>) -> Result<TaskId, Status> {
+    task.ok_or(WireError::Missing { field: "task" })
+        .and_then(TaskId::try_from)
+        .map_err(|error| invalid(&error))
+}
+
+#[tonic::async_trait]
+impl participation_server::Participation for Participation {
+    type AttendStream = ReceiverStream<Result<v1::Directive, Status>>;
+    type FetchModelStream = ModelStream;
+
+    async fn negotiate(
+        &self,
+        request: Request<v1::NegotiateRequest>,
+    ) -> Result<Response<v1::NegotiateResponse>, Status> {
+        let participant = peer::participant(&request, &self.services.roster)?;
+        let request = request.into_inner();
+        let minor = version::negotiate(&request).map_err(|error| invalid(&error))?;
+        let software: String = cut(&request.software).chars().take(128).collect();
+        tracing::info!(%participant, minor, %software, "negotiated");
+        let limits = &self.services.limits;
+        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Ok(Response::new(v1::NegotiateResponse {
+            minor,
+            participant: participant.to_string(),
+            software: concat!("federated-coordinator ", env!("CARGO_PKG_VERSION")).to_owned(),
+            max_chunk_bytes: u32::try_from(federated_proto::chunk::MAX_CHUNK_BYTES).unwrap_or(u32::MAX),
+            max_model_bytes: limits.max_model.get(),
+            min_upload_bytes_per_second: limits.min_upload_rate.get(),
+            stall_ms: millis(limits.stall),
+            heartbeat_ms: millis(HEARTBEAT),
+        }))
+    }
+
+    async fn attend(
+        &self,
+        request: Request<v1::AttendRequest>,
+    ) -> Result<Response<Self::AttendStream>, Status> {
+        let participant = peer::participant(&request, &self.services.roster)?;
+        let minor = request.get_ref().minor;
+        let spoken = v1::NegotiateRequest {
+            minor_min: minor,
+            minor_max: minor,
+            software: String::new(),
+        };
+        version::negotiate(&spoken).map_err(|error| invalid(&error))?;
+        let (directives, stream) = mpsc::channel(PENDING_DIRECTIVES);
+        let coordinator = self.services.coordinator.clone();
+        let attended = coordinator.attend(participant.clone(), directives.clone()).await;
+        let session = attended.map_err(|error| refused(&error))?;
+        tokio::spawn(async move {
+            // Until the participant's connection ends, or a later one replaces it.
+            while tokio::time::timeout(HEARTBEAT, directives.closed())
+                .await
+                .is_err()
+            {
+                let heartbeat = v1::Directive {
+                    kind: Some(Kind::Heartbeat(v1::Heartbeat {})),
+                };
+                if matches!(
+                    directives.try_send(Ok(heartbeat)),
+                    Err(mpsc::error::TrySendError::Full(_))
+                ) {
+                    tracing::warn!(%participant, "does not read its directives and is taken for gone");
+                    break;
+                }
+            }
+            coordinator.leave(participant, session).await;
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn fetch_model(
+        &self,
+        request: Request<v1::FetchModelRequest>,
+    ) -> Result<Response<Self::FetchModelStream>, Status> {
+        peer::participant(&request, &self.services.roster)?;
+        Ok(Response::new(
+            download::stream(&self.services, request.into_inner()).await?,
+        ))
+    }
+
+    async fn query_upload(
+        &self,
+        request: Request<v1::QueryUploadRequest>,
+    ) -> Result<Response<v1::QueryUploadResponse>, Status> {
+        let participant = peer::participant(&request, &self.services.roster)?;
+        let request = request.into_inner();
+        let task = task_id(request.task)?;
+        let content = convert::digest("sha256", &request.sha256).map_err(|error| invalid(&error))?;
+        let admitted = self
+            .services
+            .coordinator
+            .admit(participant.clone(), task.clone(), content)
+            .await;
+        match admitted.map_err(|error| refused(&error))? {
+            Admitted::Duplicate => Ok(Response::new(v1::QueryUploadResponse {
+                durable_bytes: 0,
+                complete: true,
+            })),
+            Admitted::Welcome(_) => {
+                let store = Arc::clone(&self.services.store);
+                let durable_bytes = blocking(move || store.uploaded(&task, &participant, content)).await?;
+                Ok(Response::new(v1::QueryUploadResponse {
+                    durable_bytes,
+                    complete: false,
+                }))
+            }
+        }
+    }
+
+    async fn submit_update(
+        &self,
+        request: Request<Streaming<v1::SubmitUpdateRequest>>,
+    ) -> Result<Response<v1::SubmitUpdateResponse>, Status> {
+        let participant = peer::participant(&request, &self.services.roster)?;
+        let result = self
+            .uploads
+            .receive(&self.services, participant.clone(), request.into_inner())
+            .await;
+        if let Err(status) = &result {
+            tracing::info!(%participant, reason = %status.message(), "an upload ended without a receipt");
+        }
+        result.map(Response::new)
+    }
+
+    async fn decline_task(
+        &self,
+        request: Request<v1::DeclineTaskRequest>,
+    ) -> Result<Response<v1::DeclineTaskResponse>, Status> {
+        let participant = peer::participant(&request, &self.services.roster)?;
+        let request = request.into_inner();
+        let task = task_id(request.task)?;
+        let code = request.reason;
+        let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        if code.is_empty() || code.len() > MAX_REASON_BYTES || !code.bytes().all(allowed) {
+            let (expected, found) = ("1 to 64 characters from A-Z, 0-9 and '_'".to_owned(), cut(&code));
+            return Err(invalid(&WireError::Range {
+                field: "reason",
+                expected,
+                found,
+            }));
+        }
+        let reason = OutReason::Declined {
+            code,
+            message: cut(&request.message),
+        };
+        self.services.coordinator.failed(participant, task, reason).await;
+        Ok(Response::new(v1::DeclineTaskResponse {}))
+    }
+}

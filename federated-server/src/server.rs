@@ -1,0 +1,215 @@
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use federated_core::fault::Fault;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::CoordinatorConfig,
+    coordinator::{Actor, Coordinator},
+    grpc::{self, Services},
+    identity::{IdentityError, Roster, tls},
+    store::{Store, StoreError},
+};
+
+/// After a stop is asked for, how long open calls may still take.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why a coordinator cannot start, or ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The builder was not told how to configure the coordinator.
+    #[error("expected a configuration, found none: call `config` before `build`")]
+    NoConfig,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another `listen` address or stop what uses it")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network failed while serving.
+    #[error("serving ended: {source}")]
+    Serve {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ServerError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::NoConfig => Fault::Caller,
+            Self::Listen { .. } | Self::Serve { .. } => Fault::Environment,
+            Self::Identity(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+        }
+    }
+}
+
+type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Prepares a coordinator.
+#[derive(Default)]
+pub struct FederatedServerBuilder {
+    config: Option<CoordinatorConfig>,
+    shutdown: Option<Shutdown>,
+}
+
+impl std::fmt::Debug for FederatedServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FederatedServerBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FederatedServerBuilder {
+    /// How to run: needed.
+    #[must_use]
+    pub fn config(mut self, config: CoordinatorConfig) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// When this future is ready, the coordinator stops gracefully. Without it, it runs until it is dropped.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown = Some(Box::pin(shutdown));
+        self
+    }
+
+    /// Opens the state folder, reads back unfinished jobs and binds the address. Nothing is served yet.
+    ///
+    /// # Errors
+    /// [`ServerError`] naming what is missing or in the way.
+    pub async fn build(self) -> Result<FederatedServer, ServerError> {
+        let config = self.config.ok_or(ServerError::NoConfig)?;
+        let tls = tls::server_config(&config.tls, SystemTime::now())?;
+        let store = Arc::new(Store::open(&config.state)?);
+        let address = config.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ServerError::Listen { address, source })?;
+        let (actor, coordinator) = Actor::load(Arc::clone(&store))?;
+        let roster = Arc::new(Roster::new(&config.enrolled));
+        let services = Services {
+            coordinator,
+            store,
+            roster,
+            limits: Arc::new(config.limits),
+        };
+        Ok(FederatedServer {
+            listener,
+            tls,
+            actor,
+            services,
+            shutdown: self.shutdown,
+        })
+    }
+}
+
+/// A coordinator, ready to serve.
+///
+/// # Examples
+/// ```no_run
+/// use federated_server::{FederatedServer, config::CoordinatorConfig};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = CoordinatorConfig::in_dir("coordinator".as_ref())?;
+/// let server = FederatedServer::builder().config(config).build().await?;
+/// println!("listening on {}", server.local_addr()?);
+/// server.run().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct FederatedServer {
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    actor: Actor,
+    services: Services,
+    shutdown: Option<Shutdown>,
+}
+
+impl std::fmt::Debug for FederatedServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FederatedServer")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FederatedServer {
+    /// Prepares a coordinator.
+    #[must_use]
+    pub fn builder() -> FederatedServerBuilder {
+        FederatedServerBuilder::default()
+    }
+
+    /// The address that is listened on: the port too, when the configuration left it to the system with port 0.
+    ///
+    /// # Errors
+    /// [`ServerError::Serve`] when the system does not say.
+    pub fn local_addr(&self) -> Result<SocketAddr, ServerError> {
+        self.listener
+            .local_addr()
+            .map_err(|source| ServerError::Serve { source })
+    }
+
+    /// A handle to watch and stop jobs from the same process.
+    #[must_use]
+    pub fn coordinator(&self) -> Coordinator {
+        self.services.coordinator.clone()
+    }
+
+    /// Serves until the builder's shutdown future is ready. Dropping the returned future stops at once; either way,
+    /// nothing that was confirmed is lost.
+    ///
+    /// # Errors
+    /// [`ServerError::Serve`] when the network fails.
+    pub async fn run(self) -> Result<(), ServerError> {
+        let Self {
+            listener,
+            tls,
+            actor,
+            services,
+            shutdown,
+        } = self;
+        let stop = CancellationToken::new();
+        // Also when this future is dropped: the tasks below must not outlive it.
+        let _stop_on_drop = stop.clone().drop_guard();
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "listening");
+        }
+        if let Some(shutdown) = shutdown {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                stop.run_until_cancelled(shutdown).await;
+                stop.cancel();
+            });
+        }
+        let runs = tokio::spawn(actor.run(stop.clone()));
+        let served = grpc::serve(services, listener, tls, stop.clone(), GRACE).await;
+        stop.cancel();
+        if let Err(error) = runs.await {
+            tracing::error!(%error, "the coordinator's task ended unexpectedly");
+        }
+        served.map_err(|source| ServerError::Serve { source })
+    }
+}

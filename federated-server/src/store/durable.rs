@@ -1,0 +1,56 @@
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
+
+use super::StoreError;
+
+/// Makes a folder and those above it, and makes that durable.
+pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(StoreError::io("sync", path))
+}
+
+/// Gives a finished, synced file its name. After this the file survives a crash, whole.
+pub(super) fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(StoreError::io("rename to", to))?;
+    to.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Replaces a file as a whole: after a crash it has either the old content or the new one.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let temporary = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(StoreError::io("write", &temporary))?;
+    publish(&temporary, path)
+}
+
+/// Removes a file or a folder with all it holds; that it is not there is fine.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

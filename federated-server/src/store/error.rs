@@ -1,0 +1,102 @@
+use std::{io, path::PathBuf};
+
+use federated_core::{
+    aggregate::AggregateError,
+    checkpoint::CheckpointError,
+    fault::{Fault, ReasonCode},
+    ids::Digest,
+};
+use federated_proto::WireError;
+
+/// Why the coordinator's disk does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// An operation of the file system failed.
+    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Another coordinator uses the folder.
+    #[error("{path} is in use by another coordinator: stop that one, or give this one a state folder of its own", path = .path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A job's record cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CheckpointError,
+    },
+    /// There is no such model.
+    #[error("there is no model {digest}: ask for models named in tasks only")]
+    UnknownModel {
+        /// The content asked for.
+        digest: Digest,
+    },
+    /// A file is not what its name or record says.
+    #[error("{path}: expected {expected}, found {found}: the file was changed from outside", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// What a peer sent cannot be stored.
+    #[error(transparent)]
+    Content(#[from] WireError),
+    /// The updates cannot be combined.
+    #[error(transparent)]
+    Aggregate(#[from] AggregateError),
+}
+
+impl StoreError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Io { .. } | Self::Locked { .. } | Self::Damaged { .. } => Fault::Environment,
+            Self::Record { source, .. } => source.fault(),
+            Self::UnknownModel { .. } => Fault::Peer,
+            Self::Content(error) => error.fault(),
+            Self::Aggregate(error) => error.fault(),
+        }
+    }
+
+    /// What a peer is told.
+    #[must_use]
+    pub const fn reason(&self) -> ReasonCode {
+        match self {
+            Self::UnknownModel { .. } => ReasonCode::new("MODEL_UNKNOWN"),
+            Self::Content(error) => error.reason(),
+            Self::Io { .. } | Self::Locked { .. } | Self::Damaged { .. } | Self::Record { .. } => {
+                ReasonCode::new("STORAGE_UNAVAILABLE")
+            }
+            Self::Aggregate(_) => ReasonCode::new("INTERNAL"),
+        }
+    }
+
+    /// What a peer may read: nothing of this machine's paths.
+    #[must_use]
+    pub fn safe_message(&self) -> String {
+        match self {
+            Self::UnknownModel { .. } | Self::Content(_) => self.to_string(),
+            _ => "the coordinator cannot use its storage at present; try again later".to_owned(),
+        }
+    }
+
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,160 @@
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use federated_core::{
+    checkpoint,
+    ids::{JobName, TaskId},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{StoreError, durable};
+
+/// The state folder of one coordinator.
+///
+/// All methods block: call them where blocking is allowed.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// Tells temporary files of this process apart.
+    numbers: AtomicU64,
+    /// Held as long as the store lives; the system releases it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the folder, making it if need be.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another coordinator uses it, [`StoreError::Io`] when it cannot be written.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = root.into();
+        for name in ["models", "jobs", "updates"] {
+            durable::folder(&root.join(name))?;
+        }
+        let path = root.join("lock");
+        let lock = File::create(&path).map_err(StoreError::io("make", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {
+                let store = Self {
+                    root,
+                    numbers: AtomicU64::new(0),
+                    _lock: lock,
+                };
+                store.remove_leftovers()?;
+                Ok(store)
+            }
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: root }),
+            Err(TryLockError::Error(error)) => Err(StoreError::io("lock", path)(error)),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Removes models that an earlier process did not finish.
+    fn remove_leftovers(&self) -> Result<(), StoreError> {
+        let folder = self.root.join("models");
+        for entry in fs::read_dir(&folder).map_err(StoreError::io("list", &folder))? {
+            let path = entry.map_err(StoreError::io("list", &folder))?.path();
+            if path.extension().is_some_and(|extension| extension == "new") {
+                durable::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn task_folder(&self, task: &TaskId) -> PathBuf {
+        let attempt = format!("{}-{}", task.round, task.attempt);
+        self.root.join("updates").join(task.job.as_str()).join(attempt)
+    }
+
+    /// Writes a job's record; it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be encoded or written.
+    pub fn save_record<T: Serialize>(&self, job: &JobName, record: &T) -> Result<(), StoreError> {
+        let folder = self.root.join("jobs").join(job.as_str());
+        durable::folder(&folder)?;
+        let path = folder.join("record");
+        match checkpoint::encode(record) {
+            Ok(bytes) => durable::replace(&path, &bytes),
+            Err(source) => Err(StoreError::Record { path, source }),
+        }
+    }
+
+    /// Reads the records of all jobs, in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError`] when one cannot be read: nothing is skipped in silence.
+    pub fn load_records<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
+        let folder = self.root.join("jobs");
+        let entries = fs::read_dir(&folder).map_err(StoreError::io("list", &folder))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(
+                entry
+                    .map_err(StoreError::io("list", &folder))?
+                    .path()
+                    .join("record"),
+            );
+        }
+        paths.sort();
+        // A folder without a record belongs to a job whose start was never confirmed.
+        paths
+            .into_iter()
+            .filter(|path| path.exists())
+            .map(|path| {
+                let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+                checkpoint::decode(&bytes).map_err(|source| StoreError::Record { path, source })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_coordinators_cannot_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Store::open(folder.path()).unwrap();
+        assert!(matches!(
+            Store::open(folder.path()),
+            Err(StoreError::Locked { .. })
+        ));
+        drop(first);
+        assert!(Store::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn records_come_back_and_a_damaged_one_is_not_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store
+            .save_record(&"b".parse().unwrap(), &"second".to_owned())
+            .unwrap();
+        store
+            .save_record(&"a".parse().unwrap(), &"first".to_owned())
+            .unwrap();
+        store
+            .save_record(&"a".parse().unwrap(), &"newer".to_owned())
+            .unwrap();
+        assert_eq!(store.load_records::<String>().unwrap(), ["newer", "second"]);
+        fs::write(folder.path().join("jobs/a/record"), b"FEDC").unwrap();
+        assert!(matches!(
+            store.load_records::<String>(),
+            Err(StoreError::Record { .. })
+        ));
+    }
+}

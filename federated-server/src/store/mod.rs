@@ -1,0 +1,26 @@
+//! What the coordinator keeps on disk.
+//!
+//! ```text
+//! state/
+//!   lock                                   held by the one coordinator that uses the folder
+//!   models/SHA256                          immutable models, by content
+//!   jobs/JOB/record                        the job and its run, a checkpoint, replaced as a whole
+//!   updates/JOB/ROUND-ATTEMPT/NAME.part    an upload under way
+//!   updates/JOB/ROUND-ATTEMPT/NAME.update  a durable update
+//! ```
+//!
+//! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, `durable` is how a file gets to
+//! disk for good, `reduce` combines updates into a model.
+
+mod durable;
+mod error;
+mod folder;
+mod models;
+mod reduce;
+mod updates;
+
+pub use error::StoreError;
+pub use folder::Store;
+pub use models::ModelWriter;
+pub use reduce::Reduction;
+pub use updates::PartialUpdate;
