@@ -1,11 +1,8 @@
 //! Generates Rust from the `.proto` files with protox, so that no `protoc` is needed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = [
-        "federated/v1/model.proto",
-        "federated/v1/participation.proto",
-        "federated/v1/operation.proto",
-    ];
+    let files =
+        ["federated/v1/model.proto", "federated/v1/participation.proto", "federated/v1/operation.proto"];
     for file in files {
         println!("cargo::rerun-if-changed={file}");
     }

@@ -68,10 +68,8 @@ fn config() -> impl bincode::config::Config {
 /// # Errors
 /// [`CheckpointError::Encode`] when the state is larger than 256 MiB or holds something that cannot be encoded.
 pub fn encode<T: Serialize>(state: &T) -> Result<Vec<u8>, CheckpointError> {
-    let payload =
-        bincode::serde::encode_to_vec(state, config()).map_err(|error| CheckpointError::Encode {
-            detail: error.to_string(),
-        })?;
+    let payload = bincode::serde::encode_to_vec(state, config())
+        .map_err(|error| CheckpointError::Encode { detail: error.to_string() })?;
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend_from_slice(MAGIC);
     bytes.push(VERSION);
@@ -89,9 +87,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CheckpointError> {
     let Some((header, payload)) = bytes.split_at_checked(HEADER) else {
         return Err(not_a_checkpoint);
     };
-    let Some(([version], digest)) = header
-        .strip_prefix(MAGIC)
-        .and_then(|rest| rest.split_first_chunk::<1>())
+    let Some(([version], digest)) = header.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<1>())
     else {
         return Err(not_a_checkpoint);
     };
@@ -103,12 +99,10 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CheckpointError> {
     }
     match bincode::serde::decode_from_slice(payload, config()) {
         Ok((state, read)) if read == payload.len() => Ok(state),
-        Ok((_, read)) => Err(CheckpointError::Decode {
-            detail: format!("{} bytes are left over", payload.len() - read),
-        }),
-        Err(error) => Err(CheckpointError::Decode {
-            detail: error.to_string(),
-        }),
+        Ok((_, read)) => {
+            Err(CheckpointError::Decode { detail: format!("{} bytes are left over", payload.len() - read) })
+        }
+        Err(error) => Err(CheckpointError::Decode { detail: error.to_string() }),
     }
 }
 
@@ -122,10 +116,7 @@ mod tests {
         let bytes = encode(&state).unwrap();
         assert_eq!(decode::<Vec<(String, u64)>>(&bytes).unwrap(), state);
         for end in 0..bytes.len() {
-            assert!(
-                decode::<Vec<(String, u64)>>(&bytes[..end]).is_err(),
-                "cut at {end}"
-            );
+            assert!(decode::<Vec<(String, u64)>>(&bytes[..end]).is_err(), "cut at {end}");
         }
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();

@@ -57,14 +57,7 @@ fn parse_name(kind: &'static str, text: &str) -> Result<String, IdError> {
         && bytes.first().is_some_and(alphanumeric)
         && bytes.last().is_some_and(alphanumeric)
         && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-');
-    if valid {
-        Ok(text.to_owned())
-    } else {
-        Err(IdError::Name {
-            kind,
-            found: cut(text),
-        })
-    }
+    if valid { Ok(text.to_owned()) } else { Err(IdError::Name { kind, found: cut(text) }) }
 }
 
 macro_rules! name {
@@ -208,9 +201,7 @@ impl TryFrom<&[u8]> for Digest {
     type Error = IdError;
 
     fn try_from(bytes: &[u8]) -> Result<Self, IdError> {
-        <[u8; 32]>::try_from(bytes)
-            .map(Self)
-            .map_err(|_| IdError::DigestLength { found: bytes.len() })
+        <[u8; 32]>::try_from(bytes).map(Self).map_err(|_| IdError::DigestLength { found: bytes.len() })
     }
 }
 
@@ -286,11 +277,7 @@ pub(crate) fn derive(purpose: &[u8], seed: u64, task: &TaskId, participant: &Par
     let mut hasher = DigestBuilder::new();
     hasher.update(purpose);
     hasher.update(&seed.to_le_bytes());
-    hasher.update(
-        &u32::try_from(task.job.as_str().len())
-            .unwrap_or(u32::MAX)
-            .to_le_bytes(),
-    );
+    hasher.update(&u32::try_from(task.job.as_str().len()).unwrap_or(u32::MAX).to_le_bytes());
     hasher.update(task.job.as_str().as_bytes());
     hasher.update(&task.round.get().to_le_bytes());
     hasher.update(&task.attempt.to_le_bytes());

@@ -80,9 +80,7 @@ impl Metrics {
             return Err(MetricsError::NotFinite { name, found: value });
         }
         if self.0.len() == MAX_METRICS && !self.0.contains_key(&name) {
-            return Err(MetricsError::TooMany {
-                found: MAX_METRICS + 1,
-            });
+            return Err(MetricsError::TooMany { found: MAX_METRICS + 1 });
         }
         self.0.insert(name, value);
         Ok(())
@@ -100,17 +98,13 @@ impl Metrics {
         let Some((_, first)) = reports.clone().next() else {
             return Self::new();
         };
-        let total: f64 = reports
-            .clone()
-            .map(|(examples, _)| f64::from(examples.get()))
-            .sum();
+        let total: f64 = reports.clone().map(|(examples, _)| f64::from(examples.get())).sum();
         let mean = |name: &String| {
             let weighted = |(examples, report): (ExampleCount, &Self)| {
                 report.get(name).map(|value| f64::from(examples.get()) * value)
             };
             let sum: Option<f64> = reports.clone().map(weighted).sum();
-            sum.map(|sum| (name.clone(), sum / total))
-                .filter(|(_, mean)| mean.is_finite())
+            sum.map(|sum| (name.clone(), sum / total)).filter(|(_, mean)| mean.is_finite())
         };
         Self(first.0.keys().filter_map(mean).collect())
     }
@@ -130,18 +124,12 @@ mod tests {
         let mut metrics = Metrics::new();
         metrics.insert("loss", 0.5).unwrap();
         assert_eq!(metrics.get("loss"), Some(0.5));
-        assert!(matches!(
-            metrics.insert("auc", f64::NAN),
-            Err(MetricsError::NotFinite { .. })
-        ));
+        assert!(matches!(metrics.insert("auc", f64::NAN), Err(MetricsError::NotFinite { .. })));
         assert!(matches!(metrics.insert("", 1.0), Err(MetricsError::Name)));
         for n in 1..MAX_METRICS {
             metrics.insert(format!("m{n}"), 0.0).unwrap();
         }
-        assert!(matches!(
-            metrics.insert("one-more", 0.0),
-            Err(MetricsError::TooMany { .. })
-        ));
+        assert!(matches!(metrics.insert("one-more", 0.0), Err(MetricsError::TooMany { .. })));
         assert!(metrics.insert("loss", 0.4).is_ok(), "replacing is not adding");
     }
 
@@ -149,9 +137,7 @@ mod tests {
     fn a_mean_weighs_by_examples_and_keeps_what_everyone_reports() {
         let report = |entries: &[(&str, f64)]| {
             let mut metrics = Metrics::new();
-            entries
-                .iter()
-                .for_each(|(name, value)| metrics.insert(*name, *value).unwrap());
+            entries.iter().for_each(|(name, value)| metrics.insert(*name, *value).unwrap());
             metrics
         };
         let (a, b) = (report(&[("loss", 1.0), ("auc", 0.5)]), report(&[("loss", 3.0)]));

@@ -26,10 +26,7 @@ impl Timestamp {
     /// This moment plus `duration`; saturates at the end of time.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// How long it is from `earlier` to this moment; zero if `earlier` is later (a clock may step back).

@@ -99,10 +99,7 @@ mod tests {
     fn a_count_of_no_examples_is_refused() {
         assert_eq!(ExampleCount::new(0), Err(UpdateError::ExampleCount { found: 0 }));
         assert_eq!(ExampleCount::new(1).unwrap().get(), 1);
-        assert_eq!(
-            u64::from(ExampleCount::new(ExampleCount::MAX).unwrap()),
-            ExampleCount::MAX
-        );
+        assert_eq!(u64::from(ExampleCount::new(ExampleCount::MAX).unwrap()), ExampleCount::MAX);
         assert!(ExampleCount::new(ExampleCount::MAX + 1).is_err());
     }
 }

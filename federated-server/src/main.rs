@@ -17,10 +17,7 @@ fn main() -> ExitCode {
 }
 
 /// Says what failed and why, one cause a line, leaving out a cause that the line before it quotes.
-#[expect(
-    clippy::print_stderr,
-    reason = "the last word of a program that fails, also without a log"
-)]
+#[expect(clippy::print_stderr, reason = "the last word of a program that fails, also without a log")]
 fn report(error: &anyhow::Error) {
     let mut said = error.to_string();
     eprintln!("error: {said}");

@@ -74,9 +74,7 @@ pub struct FederatedServerBuilder {
 
 impl std::fmt::Debug for FederatedServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FederatedServerBuilder")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("FederatedServerBuilder").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -104,24 +102,12 @@ impl FederatedServerBuilder {
         let tls = tls::server_config(&config.tls, SystemTime::now())?;
         let store = Arc::new(Store::open(&config.state)?);
         let address = config.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| ServerError::Listen { address, source })?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| ServerError::Listen { address, source })?;
         let (actor, coordinator) = Actor::load(Arc::clone(&store))?;
         let roster = Arc::new(Roster::new(&config.enrolled));
-        let services = Services {
-            coordinator,
-            store,
-            roster,
-            limits: Arc::new(config.limits),
-        };
-        Ok(FederatedServer {
-            listener,
-            tls,
-            actor,
-            services,
-            shutdown: self.shutdown,
-        })
+        let services = Services { coordinator, store, roster, limits: Arc::new(config.limits) };
+        Ok(FederatedServer { listener, tls, actor, services, shutdown: self.shutdown })
     }
 }
 
@@ -149,9 +135,7 @@ pub struct FederatedServer {
 
 impl std::fmt::Debug for FederatedServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FederatedServer")
-            .field("listener", &self.listener)
-            .finish_non_exhaustive()
+        f.debug_struct("FederatedServer").field("listener", &self.listener).finish_non_exhaustive()
     }
 }
 
@@ -167,9 +151,7 @@ impl FederatedServer {
     /// # Errors
     /// [`ServerError::Serve`] when the system does not say.
     pub fn local_addr(&self) -> Result<SocketAddr, ServerError> {
-        self.listener
-            .local_addr()
-            .map_err(|source| ServerError::Serve { source })
+        self.listener.local_addr().map_err(|source| ServerError::Serve { source })
     }
 
     /// A handle to watch and stop jobs from the same process.
@@ -184,13 +166,7 @@ impl FederatedServer {
     /// # Errors
     /// [`ServerError::Serve`] when the network fails.
     pub async fn run(self) -> Result<(), ServerError> {
-        let Self {
-            listener,
-            tls,
-            actor,
-            services,
-            shutdown,
-        } = self;
+        let Self { listener, tls, actor, services, shutdown } = self;
         let stop = CancellationToken::new();
         // Also when this future is dropped: the tasks below must not outlive it.
         let _stop_on_drop = stop.clone().drop_guard();

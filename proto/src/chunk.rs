@@ -59,16 +59,10 @@ impl ChunkSequence {
     pub fn accept(&mut self, chunk: v1::Chunk) -> Result<Bytes, WireError> {
         let found = chunk.data.len();
         if found == 0 || found > MAX_CHUNK_BYTES {
-            return Err(WireError::ChunkLength {
-                max: MAX_CHUNK_BYTES,
-                found,
-            });
+            return Err(WireError::ChunkLength { max: MAX_CHUNK_BYTES, found });
         }
         if chunk.offset != self.next {
-            return Err(WireError::ChunkOffset {
-                expected: self.next,
-                found: chunk.offset,
-            });
+            return Err(WireError::ChunkOffset { expected: self.next, found: chunk.offset });
         }
         let end = self.next.saturating_add(found as u64);
         if end > self.total {
@@ -86,10 +80,7 @@ impl ChunkSequence {
         if self.next == self.total {
             Ok(())
         } else {
-            Err(WireError::Truncated {
-                expected: self.total,
-                found: self.next,
-            })
+            Err(WireError::Truncated { expected: self.total, found: self.next })
         }
     }
 }
@@ -102,42 +93,19 @@ mod tests {
 
     #[test]
     fn gaps_repeats_and_too_much_are_refused() {
-        let chunk = |offset, data: &'static str| v1::Chunk {
-            offset,
-            data: Bytes::from_static(data.as_bytes()),
-        };
+        let chunk =
+            |offset, data: &'static str| v1::Chunk { offset, data: Bytes::from_static(data.as_bytes()) };
         let mut sequence = ChunkSequence::new(2, 6);
         assert!(matches!(
             sequence.accept(chunk(0, "ab")),
-            Err(WireError::ChunkOffset {
-                expected: 2,
-                found: 0
-            })
+            Err(WireError::ChunkOffset { expected: 2, found: 0 })
         ));
-        assert!(matches!(
-            sequence.accept(chunk(2, "")),
-            Err(WireError::ChunkLength { found: 0, .. })
-        ));
-        assert!(matches!(
-            sequence.accept(chunk(2, "abcde")),
-            Err(WireError::Oversized { expected: 6 })
-        ));
+        assert!(matches!(sequence.accept(chunk(2, "")), Err(WireError::ChunkLength { found: 0, .. })));
+        assert!(matches!(sequence.accept(chunk(2, "abcde")), Err(WireError::Oversized { expected: 6 })));
         sequence.accept(chunk(2, "ab")).unwrap();
-        assert!(matches!(
-            sequence.finish(),
-            Err(WireError::Truncated {
-                expected: 6,
-                found: 4
-            })
-        ));
-        let huge = v1::Chunk {
-            offset: 4,
-            data: vec![0; MAX_CHUNK_BYTES + 1].into(),
-        };
-        assert!(matches!(
-            sequence.accept(huge),
-            Err(WireError::ChunkLength { .. })
-        ));
+        assert!(matches!(sequence.finish(), Err(WireError::Truncated { expected: 6, found: 4 })));
+        let huge = v1::Chunk { offset: 4, data: vec![0; MAX_CHUNK_BYTES + 1].into() };
+        assert!(matches!(sequence.accept(huge), Err(WireError::ChunkLength { .. })));
     }
 
     proptest! {

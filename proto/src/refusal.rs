@@ -50,9 +50,7 @@ pub fn refuse(fault: Fault, reason: ReasonCode, message: &str) -> Status {
 #[must_use]
 pub fn refuse_with(code: Code, reason: ReasonCode, message: &str) -> Status {
     let mut status = Status::new(code, cut(message));
-    status
-        .metadata_mut()
-        .insert(REASON_TRAILER, MetadataValue::from_static(reason.as_str()));
+    status.metadata_mut().insert(REASON_TRAILER, MetadataValue::from_static(reason.as_str()));
     status
 }
 
@@ -61,15 +59,8 @@ impl Refusal {
     #[must_use]
     pub fn from_status(status: &Status) -> Option<Self> {
         let reason = status.metadata().get(REASON_TRAILER)?.to_str().ok()?;
-        let retry = matches!(
-            status.code(),
-            Code::Unavailable | Code::ResourceExhausted | Code::Aborted
-        );
-        Some(Self {
-            reason: reason.chars().take(64).collect(),
-            message: cut(status.message()),
-            retry,
-        })
+        let retry = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted | Code::Aborted);
+        Some(Self { reason: reason.chars().take(64).collect(), message: cut(status.message()), retry })
     }
 }
 
@@ -77,14 +68,8 @@ impl Refusal {
 /// cannot forge a line of a log or move a terminal's cursor.
 #[must_use]
 pub fn cut(text: &str) -> String {
-    let mut clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let end = (0..=MAX_MESSAGE_BYTES)
-        .rev()
-        .find(|end| clean.is_char_boundary(*end))
-        .unwrap_or(0);
+    let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let end = (0..=MAX_MESSAGE_BYTES).rev().find(|end| clean.is_char_boundary(*end)).unwrap_or(0);
     clean.truncate(end);
     clean
 }
@@ -95,18 +80,11 @@ mod tests {
 
     #[test]
     fn a_refusal_survives_the_trip() {
-        let status = refuse(
-            Fault::Peer,
-            ReasonCode::new("UPDATE_NOT_FINITE"),
-            "tensor `w`: found NaN",
-        );
+        let status = refuse(Fault::Peer, ReasonCode::new("UPDATE_NOT_FINITE"), "tensor `w`: found NaN");
         let refusal = Refusal::from_status(&status).unwrap();
         assert_eq!(refusal.to_string(), "UPDATE_NOT_FINITE: tensor `w`: found NaN");
         assert!(!refusal.retry);
-        assert_eq!(
-            Refusal::from_status(&Status::unavailable("connection reset")),
-            None
-        );
+        assert_eq!(Refusal::from_status(&Status::unavailable("connection reset")), None);
     }
 
     #[test]

@@ -18,20 +18,11 @@ pub fn negotiate(request: &v1::NegotiateRequest) -> Result<u32, WireError> {
     let (theirs_min, theirs_max) = (request.minor_min, request.minor_max);
     if theirs_min > theirs_max {
         let (expected, found) = (format!("at most {theirs_max}"), theirs_min.to_string());
-        return Err(WireError::Range {
-            field: "minor_min",
-            expected,
-            found,
-        });
+        return Err(WireError::Range { field: "minor_min", expected, found });
     }
     let (ours_min, ours_max) = (MINOR_MIN, MINOR_MAX);
     if theirs_max < ours_min || theirs_min > ours_max {
-        return Err(WireError::Version {
-            ours_min,
-            ours_max,
-            theirs_min,
-            theirs_max,
-        });
+        return Err(WireError::Version { ours_min, ours_max, theirs_min, theirs_max });
     }
     Ok(theirs_max.min(ours_max))
 }
@@ -42,20 +33,10 @@ mod tests {
 
     #[test]
     fn the_highest_common_version_is_chosen() {
-        let request = |minor_min, minor_max| v1::NegotiateRequest {
-            minor_min,
-            minor_max,
-            software: String::new(),
-        };
-        assert_eq!(
-            negotiate(&request(0, 7)),
-            Ok(0),
-            "a newer peer that still speaks ours"
-        );
-        assert!(matches!(
-            negotiate(&request(1, 7)),
-            Err(WireError::Version { .. })
-        ));
+        let request =
+            |minor_min, minor_max| v1::NegotiateRequest { minor_min, minor_max, software: String::new() };
+        assert_eq!(negotiate(&request(0, 7)), Ok(0), "a newer peer that still speaks ours");
+        assert!(matches!(negotiate(&request(1, 7)), Err(WireError::Version { .. })));
         assert!(matches!(negotiate(&request(3, 2)), Err(WireError::Range { .. })));
     }
 }

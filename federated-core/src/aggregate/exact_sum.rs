@@ -37,10 +37,7 @@ impl ExactSum {
     /// The empty sum of vectors of `length` elements. It takes 16 bytes an element.
     #[must_use]
     pub fn new(length: usize) -> Self {
-        Self {
-            sums: vec![0; length],
-            weight: 0,
-        }
+        Self { sums: vec![0; length], weight: 0 }
     }
 
     /// Adds `weight` times `values`. The values must be finite and below 2^31 in magnitude, as in every
@@ -50,10 +47,7 @@ impl ExactSum {
     /// [`AggregateError`] when the length differs or the weights exceed [`MAX_TOTAL_WEIGHT`]; nothing is added then.
     pub fn add(&mut self, weight: u32, values: &[f32]) -> Result<(), AggregateError> {
         self.grow(u64::from(weight), values.len())?;
-        self.sums
-            .iter_mut()
-            .zip(values)
-            .for_each(|(sum, value)| *sum += scaled(weight, *value));
+        self.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += scaled(weight, *value));
         Ok(())
     }
 
@@ -63,10 +57,7 @@ impl ExactSum {
     /// As [`ExactSum::add`].
     pub fn merge(&mut self, other: &Self) -> Result<(), AggregateError> {
         self.grow(other.weight, other.sums.len())?;
-        self.sums
-            .iter_mut()
-            .zip(&other.sums)
-            .for_each(|(sum, other)| *sum += other);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
         Ok(())
     }
 
@@ -90,19 +81,12 @@ impl ExactSum {
             return Err(AggregateError::Empty);
         }
         let weight = self.weight as f64;
-        Ok(self
-            .sums
-            .iter()
-            .map(|sum| (*sum as f64 / weight * RESOLUTION) as f32)
-            .collect())
+        Ok(self.sums.iter().map(|sum| (*sum as f64 / weight * RESOLUTION) as f32).collect())
     }
 
     fn grow(&mut self, weight: u64, length: usize) -> Result<(), AggregateError> {
         if length != self.sums.len() {
-            return Err(AggregateError::BlockLength {
-                expected: self.sums.len(),
-                found: length,
-            });
+            return Err(AggregateError::BlockLength { expected: self.sums.len(), found: length });
         }
         let total = self.weight.saturating_add(weight);
         if total > MAX_TOTAL_WEIGHT {
@@ -119,11 +103,7 @@ fn scaled(weight: u32, value: f32) -> i128 {
     let exponent = ((bits >> 23) & 0xff).cast_signed();
     let fraction = bits & 0x007f_ffff;
     // A value is mantissa * 2^(exponent - 150), IEEE 754 binary32; subnormals have no hidden bit and exponent 1.
-    let (mantissa, exponent) = if exponent == 0 {
-        (fraction, 1)
-    } else {
-        (fraction | 0x0080_0000, exponent)
-    };
+    let (mantissa, exponent) = if exponent == 0 { (fraction, 1) } else { (fraction | 0x0080_0000, exponent) };
     let product = u64::from(mantissa) * u64::from(weight);
     let shift = exponent - 150 + FRACTION_BITS;
     let magnitude = if shift >= 0 {
@@ -134,11 +114,7 @@ fn scaled(weight: u32, value: f32) -> i128 {
     } else {
         0
     };
-    if value.is_sign_negative() {
-        -magnitude
-    } else {
-        magnitude
-    }
+    if value.is_sign_negative() { -magnitude } else { magnitude }
 }
 
 #[cfg(test)]
@@ -151,21 +127,10 @@ mod tests {
     fn products_are_exact_down_to_the_resolution() {
         assert_eq!(scaled(1, 1.0), 1 << 56);
         assert_eq!(scaled(3, -0.5), -(3 << 55));
-        assert_eq!(
-            scaled(u32::MAX, 2_147_483_520.0),
-            i128::from(u32::MAX) * 2_147_483_520 * (1 << 56)
-        );
-        assert_eq!(
-            scaled(1, f32::from_bits(1)),
-            0,
-            "the smallest subnormal is below the resolution"
-        );
+        assert_eq!(scaled(u32::MAX, 2_147_483_520.0), i128::from(u32::MAX) * 2_147_483_520 * (1 << 56));
+        assert_eq!(scaled(1, f32::from_bits(1)), 0, "the smallest subnormal is below the resolution");
         assert_eq!(scaled(1, 2.0_f32.powi(-56)), 1);
-        assert_eq!(
-            scaled(1, 2.0_f32.powi(-57)),
-            1,
-            "half a unit rounds away from zero"
-        );
+        assert_eq!(scaled(1, 2.0_f32.powi(-57)), 1, "half a unit rounds away from zero");
         assert_eq!(scaled(1, -(2.0_f32.powi(-57))), -1);
     }
 

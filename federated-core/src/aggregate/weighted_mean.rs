@@ -12,9 +12,7 @@ impl Aggregator for WeightedMean {
     fn combine(&self, blocks: &[WeightedBlock<'_>]) -> Result<Vec<f32>, AggregateError> {
         let length = blocks.first().ok_or(AggregateError::Empty)?.values.len();
         let mut sum = ExactSum::new(length);
-        blocks
-            .iter()
-            .try_for_each(|block| sum.add(block.examples.get(), block.values))?;
+        blocks.iter().try_for_each(|block| sum.add(block.examples.get(), block.values))?;
         sum.mean()
     }
 }
@@ -45,10 +43,7 @@ mod tests {
         let uneven = [blocks(&updates[..1], 0..2)[0], blocks(&updates[1..], 0..1)[0]];
         assert!(matches!(
             WeightedMean.combine(&uneven),
-            Err(AggregateError::BlockLength {
-                expected: 2,
-                found: 1
-            })
+            Err(AggregateError::BlockLength { expected: 2, found: 1 })
         ));
     }
 

@@ -29,11 +29,7 @@ pub enum ConfigError {
 }
 
 fn in_brackets(hint: &str) -> String {
-    if hint.is_empty() {
-        String::new()
-    } else {
-        format!(" ({hint})")
-    }
+    if hint.is_empty() { String::new() } else { format!(" ({hint})") }
 }
 
 impl ConfigError {

@@ -115,18 +115,10 @@ fn at_least_one(path: &str, number: u32) -> Result<NonZeroU32, ConfigError> {
 
 fn cohort(raw: RawCohort) -> Result<CohortPolicy, ConfigError> {
     let min_participants = at_least_one("cohort.min_participants", raw.min_participants)?;
-    let quorum = raw.quorum.map_or(Ok(min_participants), |quorum| {
-        at_least_one("cohort.quorum", quorum)
-    })?;
+    let quorum = raw.quorum.map_or(Ok(min_participants), |quorum| at_least_one("cohort.quorum", quorum))?;
     let eligible = raw.participants.map(eligible).transpose()?;
     let (fraction, over_selection) = (raw.fraction, raw.over_selection);
-    Ok(CohortPolicy {
-        eligible,
-        fraction,
-        min_participants,
-        quorum,
-        over_selection,
-    })
+    Ok(CohortPolicy { eligible, fraction, min_participants, quorum, over_selection })
 }
 
 fn eligible(names: Vec<String>) -> Result<BTreeSet<ParticipantName>, ConfigError> {
@@ -134,21 +126,11 @@ fn eligible(names: Vec<String>) -> Result<BTreeSet<ParticipantName>, ConfigError
     for name in names {
         let hint = "use the names given to `enroll`";
         let parsed = name.parse().map_err(|_| {
-            ConfigError::value(
-                "cohort.participants",
-                "names of participants",
-                format!("\"{name}\""),
-                hint,
-            )
+            ConfigError::value("cohort.participants", "names of participants", format!("\"{name}\""), hint)
         })?;
         if !eligible.insert(parsed) {
             let found = format!("\"{name}\" twice");
-            return Err(ConfigError::value(
-                "cohort.participants",
-                "each name once",
-                found,
-                "remove one",
-            ));
+            return Err(ConfigError::value("cohort.participants", "each name once", found, "remove one"));
         }
     }
     Ok(eligible)
@@ -176,12 +158,7 @@ fn strategy(raw: &RawStrategy) -> Result<StrategyConfig, ConfigError> {
     let learning_rate = raw.learning_rate;
     if !(learning_rate.is_finite() && learning_rate > 0.0) {
         let expected = "a finite number above 0";
-        return Err(ConfigError::value(
-            "strategy.learning_rate",
-            expected,
-            learning_rate,
-            "",
-        ));
+        return Err(ConfigError::value("strategy.learning_rate", expected, learning_rate, ""));
     }
     match raw.kind.as_str() {
         "fedavg" => {
@@ -191,48 +168,29 @@ fn strategy(raw: &RawStrategy) -> Result<StrategyConfig, ConfigError> {
                 Some(Some(size)) => BatchSize::Examples(size),
                 Some(None) => {
                     let hint = "leave it out to use all examples at once";
-                    return Err(ConfigError::value(
-                        "strategy.batch_size",
-                        "a number of at least 1",
-                        0,
-                        hint,
-                    ));
+                    return Err(ConfigError::value("strategy.batch_size", "a number of at least 1", 0, hint));
                 }
             };
-            Ok(StrategyConfig::FedAvg(LocalWork {
-                epochs,
-                batch,
-                learning_rate,
-            }))
+            Ok(StrategyConfig::FedAvg(LocalWork { epochs, batch, learning_rate }))
         }
         "fedsgd" => {
-            let given = [
-                ("strategy.local_epochs", raw.local_epochs),
-                ("strategy.batch_size", raw.batch_size),
-            ];
+            let given =
+                [("strategy.local_epochs", raw.local_epochs), ("strategy.batch_size", raw.batch_size)];
             if let Some((path, Some(found))) = given.into_iter().find(|(_, given)| given.is_some()) {
                 let hint = "FedSGD takes one step on all examples; remove it, or use kind = \"fedavg\"";
                 return Err(ConfigError::value(path, "nothing", found, hint));
             }
             Ok(StrategyConfig::FedSgd { learning_rate })
         }
-        other => Err(ConfigError::value(
-            "strategy.kind",
-            "\"fedavg\" or \"fedsgd\"",
-            format!("\"{other}\""),
-            "",
-        )),
+        other => {
+            Err(ConfigError::value("strategy.kind", "\"fedavg\" or \"fedsgd\"", format!("\"{other}\""), ""))
+        }
     }
 }
 
 fn settings(raw: BTreeMap<String, toml::Value>) -> Result<BTreeMap<String, String>, ConfigError> {
     if raw.len() > MAX_SETTINGS {
-        return Err(ConfigError::value(
-            "training",
-            "at most 256 settings",
-            raw.len(),
-            "",
-        ));
+        return Err(ConfigError::value("training", "at most 256 settings", raw.len(), ""));
     }
     raw.into_iter()
         .map(|(key, value)| {
@@ -244,12 +202,7 @@ fn settings(raw: BTreeMap<String, toml::Value>) -> Result<BTreeMap<String, Strin
                 }
                 other => {
                     let expected = "a text, a number, true or false";
-                    return Err(ConfigError::value(
-                        path,
-                        expected,
-                        other.type_str(),
-                        "write it as a text",
-                    ));
+                    return Err(ConfigError::value(path, expected, other.type_str(), "write it as a text"));
                 }
             };
             if key.len() > MAX_SETTING_KEY || text.len() > MAX_SETTING_VALUE {
@@ -309,60 +262,24 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_what_was_expected_and_found() {
         let cases = [
-            (
-                "rounds = 30",
-                "rounds = 0",
-                "rounds: expected a number of at least 1, found 0",
-            ),
-            (
-                "name = \"heart\"",
-                "name = \"a/b\"",
-                "name: expected 1 to 63 characters",
-            ),
+            ("rounds = 30", "rounds = 0", "rounds: expected a number of at least 1, found 0"),
+            ("name = \"heart\"", "name = \"a/b\"", "name: expected 1 to 63 characters"),
             ("rounds = 30", "rounds = 30\nround = 1", "unknown field `round`"),
             ("rounds = 30", "", "missing field `rounds`"),
             ("quorum = 3", "quorum = 5", "could never be met"),
-            (
-                "\"10m\"",
-                "\"10 fortnights\"",
-                "timeouts.deadline: expected a duration",
-            ),
-            (
-                "\"10m\"",
-                "\"0s\"",
-                "timeouts.deadline: expected a duration above 0",
-            ),
+            ("\"10m\"", "\"10 fortnights\"", "timeouts.deadline: expected a duration"),
+            ("\"10m\"", "\"0s\"", "timeouts.deadline: expected a duration above 0"),
             (
                 "\"fedavg\"",
                 "\"fedmedian\"",
                 "strategy.kind: expected \"fedavg\" or \"fedsgd\", found \"fedmedian\"",
             ),
-            (
-                "\"fedavg\"",
-                "\"fedsgd\"",
-                "strategy.local_epochs: expected nothing, found 2",
-            ),
-            (
-                "batch_size = 16",
-                "batch_size = 0",
-                "strategy.batch_size: expected a number of at least 1",
-            ),
-            (
-                "0.03",
-                "-1.0",
-                "strategy.learning_rate: expected a finite number above 0",
-            ),
+            ("\"fedavg\"", "\"fedsgd\"", "strategy.local_epochs: expected nothing, found 2"),
+            ("batch_size = 16", "batch_size = 0", "strategy.batch_size: expected a number of at least 1"),
+            ("0.03", "-1.0", "strategy.learning_rate: expected a finite number above 0"),
             ("hidden = 16", "hidden = [1]", "training.hidden: expected a text"),
-            (
-                "quorum = 3",
-                "fraction = 0.0",
-                "cohort.fraction: expected a number above 0",
-            ),
-            (
-                "quorum = 3",
-                "participants = [\"a\", \"a\"]",
-                "cohort.participants: expected each name once",
-            ),
+            ("quorum = 3", "fraction = 0.0", "cohort.fraction: expected a number above 0"),
+            ("quorum = 3", "participants = [\"a\", \"a\"]", "cohort.participants: expected each name once"),
             (
                 "quorum = 3",
                 "participants = [\"a\"]",

@@ -58,11 +58,7 @@ pub(super) struct RawTimeouts {
 
 impl Default for RawTimeouts {
     fn default() -> Self {
-        Self {
-            deadline: "1h".to_owned(),
-            absence: "1m".to_owned(),
-            retry: "10s".to_owned(),
-        }
+        Self { deadline: "1h".to_owned(), absence: "1m".to_owned(), retry: "10s".to_owned() }
     }
 }
 

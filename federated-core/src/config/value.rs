@@ -10,16 +10,10 @@ use super::ConfigError;
 /// [`ConfigError::Syntax`] with line and column.
 pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let before = text
-            .get(..error.span().map_or(0, |span| span.start))
-            .unwrap_or(text);
+        let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-        ConfigError::Syntax {
-            line,
-            column,
-            message: error.message().to_owned(),
-        }
+        ConfigError::Syntax { line, column, message: error.message().to_owned() }
     })
 }
 
@@ -29,12 +23,7 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
 /// [`ConfigError::Value`] naming `path`.
 pub fn parse_duration(path: &str, text: &str) -> Result<Duration, ConfigError> {
     humantime::parse_duration(text).map_err(|_| {
-        ConfigError::value(
-            path,
-            "a duration such as \"30s\" or \"10m\"",
-            format!("\"{text}\""),
-            "",
-        )
+        ConfigError::value(path, "a duration such as \"30s\" or \"10m\"", format!("\"{text}\""), "")
     })
 }
 
@@ -43,16 +32,9 @@ pub fn parse_duration(path: &str, text: &str) -> Result<Duration, ConfigError> {
 /// # Errors
 /// [`ConfigError::Value`] naming `path`.
 pub fn parse_size(path: &str, text: &str) -> Result<u64, ConfigError> {
-    text.parse::<bytesize::ByteSize>()
-        .map(|size| size.as_u64())
-        .map_err(|_| {
-            ConfigError::value(
-                path,
-                "a size such as \"64MiB\" or \"4GiB\"",
-                format!("\"{text}\""),
-                "",
-            )
-        })
+    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|_| {
+        ConfigError::value(path, "a size such as \"64MiB\" or \"4GiB\"", format!("\"{text}\""), "")
+    })
 }
 
 #[cfg(test)]
@@ -63,9 +45,7 @@ mod tests {
     fn durations_and_sizes_have_units() {
         assert_eq!(parse_duration("a", "1m 30s").unwrap(), Duration::from_secs(90));
         assert_eq!(parse_size("a", "64MiB").unwrap(), 64 << 20);
-        let error = parse_duration("timeouts.deadline", "soon")
-            .unwrap_err()
-            .to_string();
+        let error = parse_duration("timeouts.deadline", "soon").unwrap_err().to_string();
         assert_eq!(
             error,
             "timeouts.deadline: expected a duration such as \"30s\" or \"10m\", found \"soon\""
@@ -76,16 +56,6 @@ mod tests {
     #[test]
     fn a_syntax_error_says_where() {
         let error = parse_toml::<std::collections::BTreeMap<String, u32>>("a = 1\nb = \"x\"\n").unwrap_err();
-        assert!(
-            matches!(
-                error,
-                ConfigError::Syntax {
-                    line: 2,
-                    column: 5,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, ConfigError::Syntax { line: 2, column: 5, .. }), "{error}");
     }
 }

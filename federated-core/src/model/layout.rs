@@ -6,7 +6,7 @@ use super::ModelError;
 use crate::ids::{Digest, DigestBuilder};
 
 /// Most tensors in a layout.
-pub const MAX_TENSORS: usize = 65_536;
+pub const MAX_TENSORS: usize = 16_384;
 /// Longest tensor name, in bytes.
 pub const MAX_TENSOR_NAME_BYTES: usize = 256;
 /// Most dimensions of a tensor.
@@ -27,17 +27,12 @@ impl TensorSpec {
     /// A tensor of this name and shape.
     #[must_use]
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<u64>>) -> Self {
-        Self {
-            name: name.into(),
-            shape: shape.into(),
-        }
+        Self { name: name.into(), shape: shape.into() }
     }
 
     /// How many elements the tensor has; `None` when the product does not fit 64 bits.
     fn checked_elements(&self) -> Option<u64> {
-        self.shape
-            .iter()
-            .try_fold(1_u64, |product, dimension| product.checked_mul(*dimension))
+        self.shape.iter().try_fold(1_u64, |product, dimension| product.checked_mul(*dimension))
     }
 
     fn check(&self, index: usize) -> Result<u64, ModelError> {
@@ -45,10 +40,7 @@ impl TensorSpec {
         if self.name.is_empty() || self.name.len() > MAX_TENSOR_NAME_BYTES || !printable {
             return Err(ModelError::TensorName { index });
         }
-        let invalid = || ModelError::TensorShape {
-            name: self.name.clone(),
-            shape: self.shape.clone(),
-        };
+        let invalid = || ModelError::TensorShape { name: self.name.clone(), shape: self.shape.clone() };
         if self.shape.len() > MAX_RANK || self.shape.contains(&0) {
             return Err(invalid());
         }
@@ -79,11 +71,8 @@ impl ModelLayout {
     /// a zero or more than [`MAX_RANK`] dimensions, or the model would have more than 2^40 elements.
     pub fn new(tensors: Vec<TensorSpec>) -> Result<Self, ModelError> {
         if tensors.is_empty() || tensors.len() > MAX_TENSORS {
-            let limit = "between 1 and 65,536 tensors";
-            return Err(ModelError::LayoutSize {
-                limit,
-                found: tensors.len() as u64,
-            });
+            let limit = "between 1 and 16,384 tensors";
+            return Err(ModelError::LayoutSize { limit, found: tensors.len() as u64 });
         }
         let mut names = BTreeSet::new();
         let mut offsets = Vec::with_capacity(tensors.len() + 1);
@@ -92,24 +81,15 @@ impl ModelLayout {
         for (index, tensor) in tensors.iter().enumerate() {
             end = end.saturating_add(tensor.check(index)?);
             if end > MAX_ELEMENTS {
-                return Err(ModelError::LayoutSize {
-                    limit: "at most 2^40 elements",
-                    found: end,
-                });
+                return Err(ModelError::LayoutSize { limit: "at most 2^40 elements", found: end });
             }
             if !names.insert(tensor.name.as_str()) {
-                return Err(ModelError::DuplicateTensor {
-                    name: tensor.name.clone(),
-                });
+                return Err(ModelError::DuplicateTensor { name: tensor.name.clone() });
             }
             offsets.push(end);
         }
         let digest = canonical_digest(&tensors);
-        Ok(Self(Arc::new(Inner {
-            tensors,
-            offsets,
-            digest,
-        })))
+        Ok(Self(Arc::new(Inner { tensors, offsets, digest })))
     }
 
     /// The tensors in order.
@@ -153,11 +133,7 @@ impl ModelLayout {
     /// The tensor that holds element `element` of the flat vector, and the element's place within it.
     #[must_use]
     pub fn locate(&self, element: u64) -> Option<(&TensorSpec, u64)> {
-        let index = self
-            .0
-            .offsets
-            .partition_point(|start| *start <= element)
-            .checked_sub(1)?;
+        let index = self.0.offsets.partition_point(|start| *start <= element).checked_sub(1)?;
         Some((self.0.tensors.get(index)?, element - self.0.offsets.get(index)?))
     }
 
@@ -172,25 +148,14 @@ impl ModelLayout {
         for (index, (mine, theirs)) in self.tensors().iter().zip(found.tensors()).enumerate() {
             if mine.name != theirs.name {
                 let (expected, found) = (mine.name.clone(), theirs.name.clone());
-                return Err(ModelError::WrongTensor {
-                    index,
-                    expected,
-                    found,
-                });
+                return Err(ModelError::WrongTensor { index, expected, found });
             }
             if mine.shape != theirs.shape {
                 let (name, expected, found) = (mine.name.clone(), mine.shape.clone(), theirs.shape.clone());
-                return Err(ModelError::WrongShape {
-                    name,
-                    expected,
-                    found,
-                });
+                return Err(ModelError::WrongShape { name, expected, found });
             }
         }
-        Err(ModelError::TensorCount {
-            expected: self.tensors().len(),
-            found: found.tensors().len(),
-        })
+        Err(ModelError::TensorCount { expected: self.tensors().len(), found: found.tensors().len() })
     }
 }
 
@@ -232,12 +197,7 @@ mod tests {
     use super::*;
 
     fn layout(tensors: &[(&str, &[u64])]) -> Result<ModelLayout, ModelError> {
-        ModelLayout::new(
-            tensors
-                .iter()
-                .map(|(name, shape)| TensorSpec::new(*name, *shape))
-                .collect(),
-        )
+        ModelLayout::new(tensors.iter().map(|(name, shape)| TensorSpec::new(*name, *shape)).collect())
     }
 
     #[test]
@@ -271,17 +231,8 @@ mod tests {
         assert!(
             matches!(check(&[("w", &[2, 3]), ("b", &[2])]), ModelError::WrongShape { name, .. } if name == "w")
         );
-        assert!(matches!(
-            check(&[("w", &[3, 2]), ("c", &[2])]),
-            ModelError::WrongTensor { index: 1, .. }
-        ));
-        assert!(matches!(
-            check(&[("w", &[3, 2])]),
-            ModelError::TensorCount {
-                expected: 2,
-                found: 1
-            }
-        ));
+        assert!(matches!(check(&[("w", &[3, 2]), ("c", &[2])]), ModelError::WrongTensor { index: 1, .. }));
+        assert!(matches!(check(&[("w", &[3, 2])]), ModelError::TensorCount { expected: 2, found: 1 }));
         assert!(expected.check_same(&expected.clone()).is_ok());
     }
 

@@ -10,5 +10,7 @@ mod safetensors;
 
 pub use error::ModelError;
 pub use layout::{MAX_RANK, MAX_TENSOR_NAME_BYTES, MAX_TENSORS, ModelLayout, TensorSpec};
-pub use parameters::{MAX_MAGNITUDE, ModelParameters, check_values, values_from_le_bytes, values_to_le_bytes};
+pub use parameters::{
+    MAX_MAGNITUDE, ModelParameters, check_values, values_from_le_bytes, values_to_le_bytes,
+};
 pub use safetensors::{from_safetensors, to_safetensors};

@@ -38,10 +38,7 @@ impl ModelParameters {
     pub fn new(layout: ModelLayout, values: Vec<f32>) -> Result<Self, ModelError> {
         let found = values.len() as u64;
         if found != layout.elements() {
-            return Err(ModelError::ValueCount {
-                expected: layout.elements(),
-                found,
-            });
+            return Err(ModelError::ValueCount { expected: layout.elements(), found });
         }
         check_values(&layout, 0, &values)?;
         Ok(Self { layout, values })
@@ -56,10 +53,7 @@ impl ModelParameters {
             limit: "as many elements as this machine can address",
             found: layout.elements(),
         })?;
-        Ok(Self {
-            layout,
-            values: vec![0.0; elements],
-        })
+        Ok(Self { layout, values: vec![0.0; elements] })
     }
 
     /// Parses the wire form: the values as little-endian `f32`, four bytes each.
@@ -69,10 +63,7 @@ impl ModelParameters {
     pub fn from_le_bytes(layout: ModelLayout, bytes: &[u8]) -> Result<Self, ModelError> {
         if bytes.len() as u64 != layout.bytes() {
             let expected = layout.elements();
-            return Err(ModelError::ValueCount {
-                expected,
-                found: bytes.len() as u64 / 4,
-            });
+            return Err(ModelError::ValueCount { expected, found: bytes.len() as u64 / 4 });
         }
         Self::new(layout, values_from_le_bytes(bytes))
     }
@@ -123,10 +114,7 @@ impl ModelParameters {
     /// [`ModelError`] when the layouts differ, or a difference is not below 2^31 in magnitude.
     pub fn minus(mut self, base: &Self) -> Result<Self, ModelError> {
         base.layout.check_same(&self.layout)?;
-        self.values
-            .iter_mut()
-            .zip(&base.values)
-            .for_each(|(value, base)| *value -= base);
+        self.values.iter_mut().zip(&base.values).for_each(|(value, base)| *value -= base);
         Self::new(self.layout, self.values)
     }
 }
@@ -144,9 +132,7 @@ pub fn check_values(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result
     let found = values.get(place).copied().unwrap_or(f32::NAN);
     let (name, element) = layout
         .locate(offset + place as u64)
-        .map_or((String::new(), 0), |(tensor, element)| {
-            (tensor.name.clone(), element)
-        });
+        .map_or((String::new(), 0), |(tensor, element)| (tensor.name.clone(), element));
     Err(if found.is_finite() {
         ModelError::TooLarge { name, element, found }
     } else {
@@ -166,10 +152,7 @@ pub fn values_from_le_bytes(bytes: &[u8]) -> Vec<f32> {
 pub fn values_to_le_bytes(values: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; values.len() * 4];
     let (words, _) = bytes.as_chunks_mut::<4>();
-    words
-        .iter_mut()
-        .zip(values)
-        .for_each(|(word, value)| *word = value.to_le_bytes());
+    words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_le_bytes());
     bytes
 }
 
@@ -181,11 +164,8 @@ mod tests {
     use crate::model::TensorSpec;
 
     fn layout(elements: u64) -> ModelLayout {
-        ModelLayout::new(vec![
-            TensorSpec::new("first", [1]),
-            TensorSpec::new("rest", [elements - 1]),
-        ])
-        .unwrap()
+        ModelLayout::new(vec![TensorSpec::new("first", [1]), TensorSpec::new("rest", [elements - 1])])
+            .unwrap()
     }
 
     #[test]
@@ -198,10 +178,7 @@ mod tests {
             );
         }
         let error = ModelParameters::new(layout(3), vec![MAX_MAGNITUDE, 1.0, 0.0]).unwrap_err();
-        assert!(
-            matches!(error, ModelError::TooLarge { element: 0, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, ModelError::TooLarge { element: 0, .. }), "{error}");
     }
 
     #[test]

@@ -19,21 +19,13 @@ pub fn to_safetensors(model: &ModelParameters) -> Result<Vec<u8>, ModelError> {
     let mut views = Vec::with_capacity(model.layout().tensors().len());
     for (index, tensor) in model.layout().tensors().iter().enumerate() {
         let shape: Result<Vec<usize>, _> = tensor.shape.iter().map(|size| usize::try_from(*size)).collect();
-        let range = model
-            .layout()
-            .range(index)
-            .map(|range| range.start * 4..range.end * 4);
+        let range = model.layout().range(index).map(|range| range.start * 4..range.end * 4);
         let data = range.and_then(|range| bytes.get(range)).unwrap_or_default();
         let shape = shape.map_err(|error| invalid(error.to_string()))?;
         let view = TensorView::new(Dtype::F32, shape, data).map_err(|error| invalid(error.to_string()))?;
         views.push((tensor.name.as_str(), view));
     }
-    let order: Vec<&str> = model
-        .layout()
-        .tensors()
-        .iter()
-        .map(|tensor| tensor.name.as_str())
-        .collect();
+    let order: Vec<&str> = model.layout().tensors().iter().map(|tensor| tensor.name.as_str()).collect();
     let metadata = std::collections::HashMap::from([(ORDER_KEY.to_owned(), order.join(" "))]);
     safetensors::serialize(views, Some(metadata)).map_err(|error| invalid(error.to_string()))
 }
@@ -49,10 +41,7 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<ModelParameters, ModelError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| invalid(error.to_string()))?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| invalid(error.to_string()))?;
     let mut tensors: BTreeMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
-    let order = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|entries| entries.get(ORDER_KEY));
+    let order = metadata.metadata().as_ref().and_then(|entries| entries.get(ORDER_KEY));
     let order: Vec<String> = order.map_or_else(
         || tensors.keys().cloned().collect(),
         |order| order.split(' ').map(str::to_owned).collect(),
@@ -63,16 +52,10 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<ModelParameters, ModelError> {
         let missing = || invalid(format!("`{name}` is in {ORDER_KEY} but not among the tensors"));
         let view = tensors.remove(&name).ok_or_else(missing)?;
         if view.dtype() != Dtype::F32 {
-            return Err(ModelError::WrongDtype {
-                name,
-                found: format!("{:?}", view.dtype()).to_lowercase(),
-            });
+            return Err(ModelError::WrongDtype { name, found: format!("{:?}", view.dtype()).to_lowercase() });
         }
         values.extend(values_from_le_bytes(view.data()));
-        specs.push(TensorSpec::new(
-            name,
-            view.shape().iter().map(|size| *size as u64).collect::<Vec<_>>(),
-        ));
+        specs.push(TensorSpec::new(name, view.shape().iter().map(|size| *size as u64).collect::<Vec<_>>()));
     }
     if let Some(name) = tensors.keys().next() {
         return Err(invalid(format!("`{name}` is missing in {ORDER_KEY}")));
@@ -101,9 +84,6 @@ mod tests {
         let view = TensorView::new(Dtype::F16, vec![2], &data).unwrap();
         let file = safetensors::serialize([("w", view)], None).unwrap();
         assert!(matches!(from_safetensors(&file), Err(ModelError::WrongDtype { name, .. }) if name == "w"));
-        assert!(matches!(
-            from_safetensors(b"not a model"),
-            Err(ModelError::Safetensors { .. })
-        ));
+        assert!(matches!(from_safetensors(b"not a model"), Err(ModelError::Safetensors { .. })));
     }
 }

@@ -131,10 +131,7 @@ impl Run {
         match member {
             Some(Member::Working | Member::Absent { .. }) => Ok(Admission::Welcome),
             Some(Member::Reported(receipt)) => repeated(task, receipt, content),
-            Some(Member::Out(reason)) => Err(AdmissionError::Out {
-                task,
-                reason: reason.to_string(),
-            }),
+            Some(Member::Out(reason)) => Err(AdmissionError::Out { task, reason: reason.to_string() }),
             None => Err(AdmissionError::NotInCohort { task }),
         }
     }
@@ -158,10 +155,6 @@ fn repeated(task: TaskId, stored: &Receipt, found: Digest) -> Result<Admission, 
     if stored.content == found {
         Ok(Admission::Duplicate(stored.clone()))
     } else {
-        Err(AdmissionError::Conflict {
-            task,
-            stored: stored.content,
-            found,
-        })
+        Err(AdmissionError::Conflict { task, stored: stored.content, found })
     }
 }

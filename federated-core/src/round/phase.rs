@@ -121,23 +121,12 @@ pub enum AbandonReason {
 impl std::fmt::Display for AbandonReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::QuorumImpossible {
-                quorum,
-                possible,
-                out,
-            } => {
-                write!(
-                    f,
-                    "the quorum of {quorum} cannot be met: at most {possible} updates can come"
-                )?;
-                out.iter()
-                    .try_for_each(|(participant, reason)| write!(f, "; {participant} {reason}"))
+            Self::QuorumImpossible { quorum, possible, out } => {
+                write!(f, "the quorum of {quorum} cannot be met: at most {possible} updates can come")?;
+                out.iter().try_for_each(|(participant, reason)| write!(f, "; {participant} {reason}"))
             }
             Self::DeadlineWithoutQuorum { quorum, reported } => {
-                write!(
-                    f,
-                    "the deadline passed with {reported} updates, and the quorum is {quorum}"
-                )
+                write!(f, "the deadline passed with {reported} updates, and the quorum is {quorum}")
             }
             Self::Aggregation { reason } => write!(f, "the updates could not be combined: {reason}"),
         }

@@ -75,22 +75,16 @@ impl CohortPolicy {
             return Err(PlanError::Fraction { found: self.fraction });
         }
         if !(1.0..=10.0).contains(&self.over_selection) {
-            return Err(PlanError::OverSelection {
-                found: self.over_selection,
-            });
+            return Err(PlanError::OverSelection { found: self.over_selection });
         }
         let (quorum, min_participants) = (self.quorum.get(), self.min_participants.get());
         if quorum > min_participants {
-            return Err(PlanError::Quorum {
-                quorum,
-                min_participants,
-            });
+            return Err(PlanError::Quorum { quorum, min_participants });
         }
         match &self.eligible {
-            Some(names) if (names.len() as u64) < u64::from(min_participants) => Err(PlanError::Named {
-                named: names.len(),
-                min_participants,
-            }),
+            Some(names) if (names.len() as u64) < u64::from(min_participants) => {
+                Err(PlanError::Named { named: names.len(), min_participants })
+            }
             _ => Ok(()),
         }
     }
@@ -98,9 +92,7 @@ impl CohortPolicy {
     /// Whether this participant may take part at all.
     #[must_use]
     pub fn is_eligible(&self, participant: &ParticipantName) -> bool {
-        self.eligible
-            .as_ref()
-            .is_none_or(|names| names.contains(participant))
+        self.eligible.as_ref().is_none_or(|names| names.contains(participant))
     }
 
     /// How many updates a round aims for with `present` eligible participants: at least the quorum.
@@ -164,14 +156,7 @@ impl RunPlan {
         timeouts: Timeouts,
     ) -> Result<Self, PlanError> {
         cohort.check()?;
-        Ok(Self {
-            job,
-            rounds,
-            attempts,
-            seed,
-            cohort,
-            timeouts,
-        })
+        Ok(Self { job, rounds, attempts, seed, cohort, timeouts })
     }
 
     /// The job.

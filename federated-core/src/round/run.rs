@@ -32,15 +32,7 @@ impl Run {
     #[must_use]
     pub fn new(plan: RunPlan, model: Digest, present: BTreeSet<ParticipantName>, now: Timestamp) -> Self {
         let phase = RoundPhase::Gathering { not_before: now };
-        Self {
-            plan,
-            round: RoundNumber::FIRST,
-            attempt: 1,
-            model,
-            phase,
-            present,
-            history: Vec::new(),
-        }
+        Self { plan, round: RoundNumber::FIRST, attempt: 1, model, phase, present, history: Vec::new() }
     }
 
     /// A run read back after a restart: nobody is connected yet, and the absence of everyone who works begins now.
@@ -52,8 +44,12 @@ impl Run {
         let task = self.task();
         match &mut self.phase {
             RoundPhase::Training { cohort, .. } => {
-                let working = |member: &&mut Member| matches!(member, Member::Working | Member::Absent { .. });
-                cohort.values_mut().filter(working).for_each(|member| *member = Member::Absent { since: now });
+                let working =
+                    |member: &&mut Member| matches!(member, Member::Working | Member::Absent { .. });
+                cohort
+                    .values_mut()
+                    .filter(working)
+                    .for_each(|member| *member = Member::Absent { since: now });
                 (self, Vec::new())
             }
             RoundPhase::Aggregating { contributions, .. } => {
@@ -103,21 +99,13 @@ impl Run {
     /// The task of the current attempt.
     #[must_use]
     pub fn task(&self) -> TaskId {
-        TaskId {
-            job: self.plan.job.clone(),
-            round: self.round,
-            attempt: self.attempt,
-        }
+        TaskId { job: self.plan.job.clone(), round: self.round, attempt: self.attempt }
     }
 
     /// The participants that are present and may take part.
     #[must_use]
     pub fn candidates(&self) -> BTreeSet<ParticipantName> {
-        self.present
-            .iter()
-            .filter(|name| self.plan.cohort.is_eligible(name))
-            .cloned()
-            .collect()
+        self.present.iter().filter(|name| self.plan.cohort.is_eligible(name)).cloned().collect()
     }
 
     /// Takes one event and gives the next state, with what the edge has to do.
@@ -137,18 +125,10 @@ impl Run {
         match event {
             Event::Joined(participant) => self.joined(participant, &mut commands),
             Event::Left(participant) => self.left(&participant, now),
-            Event::UpdateStored {
-                participant,
-                task,
-                receipt,
-            } => {
+            Event::UpdateStored { participant, task, receipt } => {
                 self.set_member(&participant, &task, Member::Reported(receipt));
             }
-            Event::MemberFailed {
-                participant,
-                task,
-                reason,
-            } => {
+            Event::MemberFailed { participant, task, reason } => {
                 self.set_member(&participant, &task, Member::Out(reason));
             }
             Event::ModelPublished { task, model } => self.published(&task, model, now, &mut commands)?,
@@ -168,16 +148,8 @@ impl Run {
             && let Some(member @ (Member::Absent { .. } | Member::Working)) = cohort.get_mut(&participant)
         {
             *member = Member::Working;
-            let task = TaskId {
-                job: self.plan.job.clone(),
-                round: self.round,
-                attempt: self.attempt,
-            };
-            commands.push(Command::Dispatch {
-                participant: participant.clone(),
-                task,
-                deadline: *deadline,
-            });
+            let task = TaskId { job: self.plan.job.clone(), round: self.round, attempt: self.attempt };
+            commands.push(Command::Dispatch { participant: participant.clone(), task, deadline: *deadline });
         }
         self.present.insert(participant);
     }
@@ -230,16 +202,8 @@ impl Run {
             deadline,
         }));
         let target = self.plan.cohort.target(candidates.len());
-        let cohort = chosen
-            .into_iter()
-            .map(|participant| (participant, Member::Working))
-            .collect();
-        self.phase = RoundPhase::Training {
-            began: now,
-            deadline,
-            target,
-            cohort,
-        };
+        let cohort = chosen.into_iter().map(|participant| (participant, Member::Working)).collect();
+        self.phase = RoundPhase::Training { began: now, deadline, target, cohort };
     }
 
     fn expel_absent(&mut self, now: Timestamp) {
@@ -255,19 +219,10 @@ impl Run {
 
     /// Closes the attempt when its result is certain: enough updates, everyone answered, deadline, or no quorum.
     fn close_if_due(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
-        let RoundPhase::Training {
-            deadline,
-            target,
-            cohort,
-            ..
-        } = &self.phase
-        else {
+        let RoundPhase::Training { deadline, target, cohort, .. } = &self.phase else {
             return;
         };
-        let reported = cohort
-            .values()
-            .filter(|member| matches!(member, Member::Reported(_)))
-            .count();
+        let reported = cohort.values().filter(|member| matches!(member, Member::Reported(_))).count();
         let pending = cohort
             .values()
             .filter(|member| matches!(member, Member::Working | Member::Absent { .. }))
@@ -282,18 +237,10 @@ impl Run {
                 Member::Out(reason) => Some((name.clone(), reason.clone())),
                 _ => None,
             });
-            let reason = AbandonReason::QuorumImpossible {
-                quorum,
-                possible,
-                out: out.collect(),
-            };
+            let reason = AbandonReason::QuorumImpossible { quorum, possible, out: out.collect() };
             self.abandon(reason, now, commands);
         } else if now >= *deadline {
-            self.abandon(
-                AbandonReason::DeadlineWithoutQuorum { quorum, reported },
-                now,
-                commands,
-            );
+            self.abandon(AbandonReason::DeadlineWithoutQuorum { quorum, reported }, now, commands);
         }
     }
 
@@ -311,15 +258,8 @@ impl Run {
                 _ => None,
             })
             .collect();
-        commands.push(Command::Aggregate {
-            task,
-            contributions: contributions.clone(),
-        });
-        self.phase = RoundPhase::Aggregating {
-            began,
-            cohort_size,
-            contributions,
-        };
+        commands.push(Command::Aggregate { task, contributions: contributions.clone() });
+        self.phase = RoundPhase::Aggregating { began, cohort_size, contributions };
     }
 
     fn check_aggregating(&self, task: &TaskId) -> Result<(), RoundError> {
@@ -362,9 +302,7 @@ impl Run {
             self.end(RunEnd::Failed { reason }, commands);
         } else {
             self.attempt += 1;
-            self.phase = RoundPhase::Gathering {
-                not_before: now.after(self.plan.timeouts.retry),
-            };
+            self.phase = RoundPhase::Gathering { not_before: now.after(self.plan.timeouts.retry) };
         }
     }
 
@@ -382,9 +320,7 @@ impl Run {
         let RoundPhase::Training { cohort, .. } = &self.phase else {
             return;
         };
-        let working = cohort
-            .iter()
-            .filter(|(_, member)| matches!(member, Member::Working));
+        let working = cohort.iter().filter(|(_, member)| matches!(member, Member::Working));
         let withdraw = |(participant, _): (&ParticipantName, _)| Command::Withdraw {
             participant: participant.clone(),
             task: self.task(),
@@ -402,11 +338,9 @@ impl Run {
         let none = BTreeMap::new();
         let (began, cohort_size, contributions) = match &self.phase {
             RoundPhase::Training { began, cohort, .. } => (*began, cohort.len(), &none),
-            RoundPhase::Aggregating {
-                began,
-                cohort_size,
-                contributions,
-            } => (*began, *cohort_size, contributions),
+            RoundPhase::Aggregating { began, cohort_size, contributions } => {
+                (*began, *cohort_size, contributions)
+            }
             RoundPhase::Gathering { .. } | RoundPhase::Ended(_) => (now, 0, &none),
         };
         let counted = if outcome.is_ok() { contributions } else { &none };
@@ -419,9 +353,7 @@ impl Run {
             contributors: counted.keys().cloned().collect(),
             examples: counted.values().map(|receipt| u64::from(receipt.examples)).sum(),
             metrics: Metrics::weighted_mean(
-                counted
-                    .values()
-                    .map(|receipt| (receipt.examples, &receipt.metrics)),
+                counted.values().map(|receipt| (receipt.examples, &receipt.metrics)),
             ),
             outcome,
         }

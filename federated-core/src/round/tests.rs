@@ -52,11 +52,7 @@ impl Bench {
     fn new(plan: RunPlan, present: usize) -> Self {
         let now = Timestamp::from_millis(0);
         let run = Run::new(plan, Digest::of(b"initial"), names(present), now);
-        let mut bench = Self {
-            run,
-            now: 0,
-            commands: Vec::new(),
-        };
+        let mut bench = Self { run, now: 0, commands: Vec::new() };
         bench.send(Event::Tick);
         bench
     }
@@ -75,23 +71,13 @@ impl Bench {
 
     fn report(&mut self, index: usize) {
         let (participant, task) = (name(index), self.run.task());
-        self.send(Event::UpdateStored {
-            participant,
-            task,
-            receipt: receipt(index),
-        });
+        self.send(Event::UpdateStored { participant, task, receipt: receipt(index) });
     }
 
     fn fail(&mut self, index: usize) {
-        let reason = OutReason::Declined {
-            code: "TRAINING_FAILED".to_owned(),
-            message: "no data".to_owned(),
-        };
-        let event = Event::MemberFailed {
-            participant: name(index),
-            task: self.run.task(),
-            reason,
-        };
+        let reason =
+            OutReason::Declined { code: "TRAINING_FAILED".to_owned(), message: "no data".to_owned() };
+        let event = Event::MemberFailed { participant: name(index), task: self.run.task(), reason };
         self.send(event);
     }
 
@@ -121,10 +107,7 @@ impl Bench {
 
     fn publish(&mut self) {
         let model = Digest::of(self.run.task().to_string().as_bytes());
-        self.send(Event::ModelPublished {
-            task: self.run.task(),
-            model,
-        });
+        self.send(Event::ModelPublished { task: self.run.task(), model });
     }
 }
 
@@ -132,20 +115,13 @@ fn receipt(index: usize) -> Receipt {
     let examples = ExampleCount::new(index as u64 + 1).unwrap();
     let mut metrics = Metrics::new();
     metrics.insert("loss", index as f64).unwrap();
-    Receipt {
-        content: Digest::of(&index.to_le_bytes()),
-        examples,
-        metrics,
-    }
+    Receipt { content: Digest::of(&index.to_le_bytes()), examples, metrics }
 }
 
 #[test]
 fn a_run_goes_through_its_rounds_and_ends() {
     let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 1);
-    assert!(
-        bench.commands.is_empty(),
-        "one of two is present: nothing to do, nothing to wait for"
-    );
+    assert!(bench.commands.is_empty(), "one of two is present: nothing to do, nothing to wait for");
     bench.send(Event::Joined(name(1)));
     assert_eq!(bench.dispatched(), names(2));
     bench.report(0);
@@ -161,10 +137,7 @@ fn a_run_goes_through_its_rounds_and_ends() {
     bench.report(1);
     bench.publish();
     assert!(matches!(bench.run.phase(), RoundPhase::Ended(RunEnd::Completed)));
-    assert!(matches!(
-        bench.commands.last(),
-        Some(Command::Finished(RunEnd::Completed))
-    ));
+    assert!(matches!(bench.commands.last(), Some(Command::Finished(RunEnd::Completed))));
 }
 
 #[test]
@@ -182,10 +155,7 @@ fn at_the_deadline_a_quorum_is_enough_and_the_slow_are_told() {
         reason: WithdrawReason::RoundClosed,
     };
     assert!(bench.commands.contains(&withdrawn));
-    let late = bench
-        .run
-        .admit(&name(1), &bench.run.task(), Digest::of(b"late"))
-        .unwrap_err();
+    let late = bench.run.admit(&name(1), &bench.run.task(), Digest::of(b"late")).unwrap_err();
     assert_eq!(late.reason().as_str(), "ROUND_CLOSED");
 }
 
@@ -204,18 +174,9 @@ fn without_a_quorum_the_round_is_abandoned_retried_and_at_last_given_up() {
     assert_eq!(bench.dispatched(), names(2));
     assert_eq!(bench.run.attempt(), 2);
     bench.tick_at(RETRY + DEADLINE);
-    let failed = RunEnd::Failed {
-        reason: AbandonReason::DeadlineWithoutQuorum {
-            quorum: 2,
-            reported: 0,
-        },
-    };
+    let failed = RunEnd::Failed { reason: AbandonReason::DeadlineWithoutQuorum { quorum: 2, reported: 0 } };
     assert_eq!(bench.run.phase(), &RoundPhase::Ended(failed));
-    assert_eq!(
-        bench.run.model(),
-        Digest::of(b"initial"),
-        "an abandoned round changes no model"
-    );
+    assert_eq!(bench.run.model(), Digest::of(b"initial"), "an abandoned round changes no model");
 }
 
 #[test]
@@ -225,20 +186,12 @@ fn whoever_stays_away_is_out_and_whoever_comes_back_goes_on() {
     assert_eq!(bench.woken_at(), Some(ABSENCE));
     bench.now = ABSENCE / 2;
     bench.send(Event::Joined(name(0)));
-    assert_eq!(
-        bench.dispatched(),
-        BTreeSet::from([name(0)]),
-        "it gets the same task again"
-    );
+    assert_eq!(bench.dispatched(), BTreeSet::from([name(0)]), "it gets the same task again");
     bench.send(Event::Left(name(1)));
     bench.report(0);
     bench.report(2);
     bench.tick_at(ABSENCE / 2 + ABSENCE);
-    assert_eq!(
-        bench.aggregated().unwrap().1,
-        2,
-        "the round did not wait for the deadline"
-    );
+    assert_eq!(bench.aggregated().unwrap().1, 2, "the round did not wait for the deadline");
 }
 
 #[test]
@@ -248,19 +201,11 @@ fn over_selection_takes_the_first_and_withdraws_the_rest() {
     assert_eq!(chosen.len(), 7, "ceil(1.3 * 5)");
     for participant in &chosen[..5] {
         let (participant, task) = (participant.clone(), bench.run.task());
-        bench.send(Event::UpdateStored {
-            participant,
-            task,
-            receipt: receipt(0),
-        });
+        bench.send(Event::UpdateStored { participant, task, receipt: receipt(0) });
     }
     assert_eq!(bench.aggregated().unwrap().1, 5);
     assert_eq!(
-        bench
-            .commands
-            .iter()
-            .filter(|command| matches!(command, Command::Withdraw { .. }))
-            .count(),
+        bench.commands.iter().filter(|command| matches!(command, Command::Withdraw { .. })).count(),
         2
     );
 }
@@ -271,28 +216,16 @@ fn an_update_is_admitted_once_and_only_for_the_task_at_hand() {
     bench.report(0);
     let task = bench.run.task();
     let admit = |bench: &Bench, index, task: &TaskId, content| bench.run.admit(&name(index), task, content);
-    assert_eq!(
-        admit(&bench, 0, &task, receipt(0).content).unwrap(),
-        Admission::Duplicate(receipt(0))
-    );
-    assert_eq!(
-        admit(&bench, 1, &task, Digest::of(b"x")).unwrap(),
-        Admission::Welcome
-    );
+    assert_eq!(admit(&bench, 0, &task, receipt(0).content).unwrap(), Admission::Duplicate(receipt(0)));
+    assert_eq!(admit(&bench, 1, &task, Digest::of(b"x")).unwrap(), Admission::Welcome);
     let code = |bench: &Bench, index, task: &TaskId| {
         admit(bench, index, task, Digest::of(b"x")).unwrap_err().reason()
     };
     assert_eq!(code(&bench, 0, &task).as_str(), "UPDATE_CONFLICT");
     assert_eq!(code(&bench, 9, &task).as_str(), "TASK_NOT_YOURS");
-    let future = TaskId {
-        round: task.round.next(),
-        ..task.clone()
-    };
+    let future = TaskId { round: task.round.next(), ..task.clone() };
     assert_eq!(code(&bench, 1, &future).as_str(), "TASK_IN_THE_FUTURE");
-    let other = TaskId {
-        job: "other".parse().unwrap(),
-        ..task.clone()
-    };
+    let other = TaskId { job: "other".parse().unwrap(), ..task.clone() };
     assert_eq!(code(&bench, 1, &other).as_str(), "JOB_UNKNOWN");
     bench.fail(1);
     assert_eq!(code(&bench, 1, &task).as_str(), "TASK_OUT");
@@ -304,27 +237,14 @@ fn an_update_is_admitted_once_and_only_for_the_task_at_hand() {
 #[test]
 fn a_stopped_run_withdraws_every_task_and_stays_stopped() {
     let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
-    bench.send(Event::StopRequested {
-        operator: "ops".to_owned(),
-    });
+    bench.send(Event::StopRequested { operator: "ops".to_owned() });
     assert_eq!(
-        bench
-            .commands
-            .iter()
-            .filter(|command| matches!(command, Command::Withdraw { .. }))
-            .count(),
+        bench.commands.iter().filter(|command| matches!(command, Command::Withdraw { .. })).count(),
         2
     );
-    bench.send(Event::StopRequested {
-        operator: "again".to_owned(),
-    });
+    bench.send(Event::StopRequested { operator: "again".to_owned() });
     assert!(bench.commands.is_empty());
-    assert_eq!(
-        bench.run.phase(),
-        &RoundPhase::Ended(RunEnd::Stopped {
-            operator: "ops".to_owned()
-        })
-    );
+    assert_eq!(bench.run.phase(), &RoundPhase::Ended(RunEnd::Stopped { operator: "ops".to_owned() }));
 }
 
 #[test]
@@ -333,9 +253,7 @@ fn a_run_read_back_after_a_restart_keeps_its_receipts_and_waits_for_the_others()
     bench.report(0);
     let bytes = checkpoint::encode(&bench.run).unwrap();
     bench.now = 500;
-    bench.run = checkpoint::decode::<Run>(&bytes)
-        .unwrap()
-        .resumed(Timestamp::from_millis(500));
+    bench.run = checkpoint::decode::<Run>(&bytes).unwrap().resumed(Timestamp::from_millis(500));
     bench.send(Event::Tick);
     assert_eq!(bench.woken_at(), Some(500 + ABSENCE));
     bench.send(Event::Joined(name(0)));
@@ -358,16 +276,8 @@ fn an_aggregation_that_a_restart_interrupted_is_asked_for_again() {
 #[test]
 fn an_aggregation_that_nobody_asked_for_is_an_error() {
     let bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
-    let event = Event::ModelPublished {
-        task: bench.run.task(),
-        model: Digest::of(b"x"),
-    };
-    assert!(
-        bench
-            .run
-            .handle(event, &UniformSelector, Timestamp::from_millis(0))
-            .is_err()
-    );
+    let event = Event::ModelPublished { task: bench.run.task(), model: Digest::of(b"x") };
+    assert!(bench.run.handle(event, &UniformSelector, Timestamp::from_millis(0)).is_err());
 }
 
 #[derive(Clone, Debug)]

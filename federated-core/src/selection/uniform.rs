@@ -18,16 +18,9 @@ impl ClientSelector for UniformSelector {
         candidates: &BTreeSet<ParticipantName>,
         count: usize,
     ) -> BTreeSet<ParticipantName> {
-        let mut tickets: Vec<_> = candidates
-            .iter()
-            .map(|name| (ticket(seed, task, name), name))
-            .collect();
+        let mut tickets: Vec<_> = candidates.iter().map(|name| (ticket(seed, task, name), name)).collect();
         tickets.sort_unstable();
-        tickets
-            .into_iter()
-            .take(count)
-            .map(|(_, name)| name.clone())
-            .collect()
+        tickets.into_iter().take(count).map(|(_, name)| name.clone()).collect()
     }
 }
 
@@ -41,11 +34,7 @@ mod tests {
     use crate::ids::RoundNumber;
 
     fn task(round: u32) -> TaskId {
-        TaskId {
-            job: "job".parse().unwrap(),
-            round: RoundNumber::new(round).unwrap(),
-            attempt: 1,
-        }
+        TaskId { job: "job".parse().unwrap(), round: RoundNumber::new(round).unwrap(), attempt: 1 }
     }
 
     fn names(count: usize) -> BTreeSet<ParticipantName> {
@@ -74,9 +63,6 @@ mod tests {
                 *counts.entry(name).or_default() += 1;
             }
         }
-        assert!(
-            counts.values().all(|count| (count - 600).abs() < 123),
-            "{counts:?}"
-        );
+        assert!(counts.values().all(|count| (count - 600).abs() < 123), "{counts:?}");
     }
 }

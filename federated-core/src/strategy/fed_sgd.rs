@@ -23,11 +23,7 @@ impl Strategy for FedSgd {
     }
 
     fn local_work(&self, _: RoundNumber) -> LocalWork {
-        LocalWork {
-            epochs: NonZeroU32::MIN,
-            batch: BatchSize::All,
-            learning_rate: self.learning_rate,
-        }
+        LocalWork { epochs: NonZeroU32::MIN, batch: BatchSize::All, learning_rate: self.learning_rate }
     }
 
     fn aggregator(&self) -> &dyn Aggregator {

@@ -49,9 +49,6 @@ pub trait Strategy: std::fmt::Debug + Send + Sync {
     /// Both slices have the same length; `model` is changed in place. The default adds the update, which makes the
     /// model the weighted mean of the participants' models.
     fn apply(&self, model: &mut [f32], combined: &[f32]) {
-        model
-            .iter_mut()
-            .zip(combined)
-            .for_each(|(value, change)| *value += change);
+        model.iter_mut().zip(combined).for_each(|(value, change)| *value += change);
     }
 }

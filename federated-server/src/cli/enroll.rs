@@ -33,20 +33,8 @@ pub(super) struct Enroll {
 impl Enroll {
     #[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self {
-            name,
-            dir,
-            out,
-            days,
-            address,
-        } = self;
-        let options = EnrollOptions {
-            dir,
-            name,
-            out,
-            address,
-            days,
-        };
+        let Self { name, dir, out, days, address } = self;
+        let options = EnrollOptions { dir, name, out, address, days };
         let bundle = setup::enroll(&options, SystemTime::now())
             .with_context(|| format!("`{}` cannot be enrolled", options.name))?;
         let (name, folder) = (&options.name, bundle.folder.display());
@@ -59,16 +47,10 @@ impl Enroll {
         println!(
             "  1. Copy {folder}/ to the site over a channel that only the site can read, then delete it here."
         );
-        println!(
-            "  2. There, look through participant.toml; it connects to {}.",
-            bundle.address
-        );
+        println!("  2. There, look through participant.toml; it connects to {}.", bundle.address);
         println!("  3. There:  federated-client check, then federated-client run");
         println!();
-        println!(
-            "The certificate is valid until {}.",
-            humantime::format_rfc3339_seconds(bundle.not_after)
-        );
+        println!("The certificate is valid until {}.", humantime::format_rfc3339_seconds(bundle.not_after));
         Ok(())
     }
 }

@@ -26,17 +26,8 @@ pub(super) struct Init {
 impl Init {
     #[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let hosts = if self.hosts.is_empty() {
-            machine_name().into_iter().collect()
-        } else {
-            self.hosts
-        };
-        let options = InitOptions {
-            dir: self.dir,
-            hosts,
-            listen: self.listen,
-            days: self.days,
-        };
+        let hosts = if self.hosts.is_empty() { machine_name().into_iter().collect() } else { self.hosts };
+        let options = InitOptions { dir: self.dir, hosts, listen: self.listen, days: self.days };
         setup::init(&options, SystemTime::now())
             .with_context(|| format!("{} cannot be made a coordinator's folder", options.dir.display()))?;
         let dir = options.dir.display();

@@ -64,10 +64,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// The log of a short command: warnings only, because the command itself says what it did.
 fn quiet() -> anyhow::Result<()> {
     let level = "warn".parse().map_err(|error: ConfigError| error)?;
-    Ok(telemetry::install(&LogConfig {
-        level,
-        ..LogConfig::default()
-    })?)
+    Ok(telemetry::install(&LogConfig { level, ..LogConfig::default() })?)
 }
 
 #[cfg(test)]

@@ -25,11 +25,7 @@ impl Model {
             let mut operator = self.connection.open().await?;
             let report = operator.status(Some(&self.job)).await?;
             let newest = report.jobs.into_iter().next().and_then(|job| job.model);
-            anyhow::Ok(
-                operator
-                    .download(newest.context("the coordinator names no model")?)
-                    .await?,
-            )
+            anyhow::Ok(operator.download(newest.context("the coordinator names no model")?).await?)
         })?;
         std::fs::write(&self.out, to_safetensors(&model)?)
             .with_context(|| format!("cannot write {}", self.out.display()))?;

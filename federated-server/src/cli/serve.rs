@@ -22,11 +22,7 @@ impl Serve {
             let shutdown = async move {
                 futures::future::select(Box::pin(interrupt.recv()), Box::pin(terminate.recv())).await;
             };
-            let server = FederatedServer::builder()
-                .config(config)
-                .shutdown(shutdown)
-                .build()
-                .await?;
+            let server = FederatedServer::builder().config(config).shutdown(shutdown).build().await?;
             Ok(server.run().await?)
         })
     }

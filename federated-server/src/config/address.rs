@@ -15,10 +15,7 @@ impl CoordinatorAddress {
     /// The coordinator on this machine: `https://localhost:PORT`.
     #[must_use]
     pub fn local(port: u16) -> Self {
-        Self {
-            host: "localhost".to_owned(),
-            port,
-        }
+        Self { host: "localhost".to_owned(), port }
     }
 
     /// The host, a DNS name or an IP address (an IPv6 address without brackets).
@@ -42,9 +39,7 @@ impl FromStr for CoordinatorAddress {
         let uri: Uri = text.parse().map_err(|_| invalid())?;
         let plain = uri.scheme_str() == Some("https")
             && uri.path_and_query().is_none_or(|path| path == "/")
-            && uri
-                .authority()
-                .is_some_and(|authority| !authority.as_str().contains('@'));
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
         match (uri.host(), uri.port_u16()) {
             (Some(host), Some(port)) if plain && !host.is_empty() => {
                 let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

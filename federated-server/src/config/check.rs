@@ -96,9 +96,7 @@ impl Check<'_> {
             handshake: self
                 .duration("limits.handshake", raw.handshake, handshake)?
                 .unwrap_or(default.handshake),
-            stall: self
-                .duration("limits.stall", raw.stall, stall)?
-                .unwrap_or(default.stall),
+            stall: self.duration("limits.stall", raw.stall, stall)?.unwrap_or(default.stall),
             min_upload_rate: rate.and_then(NonZeroU64::new).unwrap_or(default.min_upload_rate),
         })
     }
@@ -118,10 +116,7 @@ impl Check<'_> {
             "a level: `error`, `warn`, `info`, `debug` or `trace`",
             "Exceptions follow after a comma, such as \"info,rustls=debug\".",
         )?;
-        Ok(LogConfig {
-            format,
-            level: level.unwrap_or_default(),
-        })
+        Ok(LogConfig { format, level: level.unwrap_or_default() })
     }
 
     fn text<T: FromStr>(
@@ -131,12 +126,7 @@ impl Check<'_> {
         expected: &str,
         hint: &'static str,
     ) -> Result<Option<T>, ConfigError> {
-        found
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| self.refused(path, expected, &text, hint))
-            })
-            .transpose()
+        found.map(|text| text.parse().map_err(|_| self.refused(path, expected, &text, hint))).transpose()
     }
 
     fn size(
@@ -146,11 +136,8 @@ impl Check<'_> {
         range: RangeInclusive<u64>,
     ) -> Result<Option<u64>, ConfigError> {
         let Some(text) = found else { return Ok(None) };
-        let size = text
-            .parse::<ByteSize>()
-            .ok()
-            .map(|size| size.as_u64())
-            .filter(|size| range.contains(size));
+        let size =
+            text.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|size| range.contains(size));
         let (start, end) = (written(*range.start()), written(*range.end()));
         size.map(Some)
             .ok_or_else(|| self.refused(path, &format!("a size from {start} to {end}"), &text, SIZE_HINT))
@@ -163,18 +150,11 @@ impl Check<'_> {
         range: RangeInclusive<Duration>,
     ) -> Result<Option<Duration>, ConfigError> {
         let Some(text) = found else { return Ok(None) };
-        let duration = humantime::parse_duration(&text)
-            .ok()
-            .filter(|duration| range.contains(duration));
+        let duration = humantime::parse_duration(&text).ok().filter(|duration| range.contains(duration));
         let written = humantime::format_duration;
         let (start, end) = (written(*range.start()), written(*range.end()));
         duration.map(Some).ok_or_else(|| {
-            self.refused(
-                path,
-                &format!("a duration from {start} to {end}"),
-                &text,
-                DURATION_HINT,
-            )
+            self.refused(path, &format!("a duration from {start} to {end}"), &text, DURATION_HINT)
         })
     }
 
@@ -185,18 +165,11 @@ impl Check<'_> {
         range: RangeInclusive<u64>,
     ) -> Result<Option<NonZeroUsize>, ConfigError> {
         let Some(number) = found else { return Ok(None) };
-        let count = usize::try_from(number)
-            .ok()
-            .filter(|_| range.contains(&number))
-            .and_then(NonZeroUsize::new);
+        let count =
+            usize::try_from(number).ok().filter(|_| range.contains(&number)).and_then(NonZeroUsize::new);
         let (start, end) = (range.start(), range.end());
         count.map(Some).ok_or_else(|| {
-            self.refused(
-                path,
-                &format!("a number from {start} to {end}"),
-                &number,
-                COUNT_HINT,
-            )
+            self.refused(path, &format!("a number from {start} to {end}"), &number, COUNT_HINT)
         })
     }
 
@@ -208,28 +181,15 @@ impl Check<'_> {
         hint: &'static str,
     ) -> ConfigError {
         let (expected, found) = (expected.to_owned(), cut(&found.to_string()));
-        ConfigError::Value {
-            file: self.file.to_owned(),
-            path,
-            expected,
-            found,
-            hint,
-        }
+        ConfigError::Value { file: self.file.to_owned(), path, expected, found, hint }
     }
 }
 
 /// A size as one writes it in the file, exact: in the largest unit that divides it.
 fn written(bytes: u64) -> String {
-    let units = [
-        (1 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    let (factor, unit) = units
-        .into_iter()
-        .find(|(factor, _)| bytes.is_multiple_of(*factor))
-        .unwrap_or((1, "B"));
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let (factor, unit) =
+        units.into_iter().find(|(factor, _)| bytes.is_multiple_of(*factor)).unwrap_or((1, "B"));
     format!("{}{unit}", bytes / factor)
 }
 
@@ -251,10 +211,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_means_the_defaults() {
-        assert_eq!(
-            parse("").unwrap(),
-            CoordinatorConfig::defaults_in(Path::new("/srv/federated"))
-        );
+        assert_eq!(parse("").unwrap(), CoordinatorConfig::defaults_in(Path::new("/srv/federated")));
     }
 
     #[test]
@@ -280,10 +237,7 @@ mod tests {
         assert_eq!(config.listen.port(), 0);
         assert_eq!(config.state, Path::new("/var/lib/federated"));
         assert_eq!(config.enrolled, Path::new("/srv/federated/sites"));
-        assert_eq!(
-            config.tls.certificate,
-            Path::new("/srv/federated/server/server.pem")
-        );
+        assert_eq!(config.tls.certificate, Path::new("/srv/federated/server/server.pem"));
         assert_eq!(config.limits.max_model.get(), 100_000_000);
         assert_eq!(config.limits.chunk.bytes(), 256 << 10);
         assert_eq!(config.limits.max_uploads.get(), 3);
@@ -295,13 +249,9 @@ mod tests {
     #[test]
     fn a_refusal_names_file_path_expected_found_and_a_hint() {
         let text = refusal("[limits]\nchunk = \"4MiB\"");
-        for part in [
-            "/srv/federated/coordinator.toml",
-            "`limits.chunk`",
-            "64KiB to 4032KiB",
-            "`4MiB`",
-            "unit",
-        ] {
+        for part in
+            ["/srv/federated/coordinator.toml", "`limits.chunk`", "64KiB to 4032KiB", "`4MiB`", "unit"]
+        {
             assert!(text.contains(part), "{part} is missing from: {text}");
         }
         for (setting, path) in [
@@ -328,10 +278,7 @@ mod tests {
             "{text}"
         );
         let text = refusal("[limits]\nchunk = 1048576");
-        assert!(
-            text.contains("line 2: `limits.chunk`") && text.contains("expected a string"),
-            "{text}"
-        );
+        assert!(text.contains("line 2: `limits.chunk`") && text.contains("expected a string"), "{text}");
         let text = refusal("\n[network]\nport = 1");
         assert!(text.contains("line 2: `network`: unknown field"), "{text}");
         let text = refusal("listen = ");

@@ -67,10 +67,8 @@ impl CoordinatorConfig {
     ///
     /// [`ConfigError`], which names the file and the setting.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(file).map_err(|source| ConfigError::Read {
-            file: file.to_owned(),
-            source,
-        })?;
+        let text =
+            fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         Self::parse(&text, file)
     }
 
@@ -99,10 +97,7 @@ impl CoordinatorConfig {
             tls: files("server"),
             limits: Limits::default(),
             log: LogConfig::default(),
-            operator: OperatorConfig {
-                address: CoordinatorAddress::local(8443),
-                tls: files("operator"),
-            },
+            operator: OperatorConfig { address: CoordinatorAddress::local(8443), tls: files("operator") },
         }
     }
 }

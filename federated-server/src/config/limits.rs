@@ -21,11 +21,7 @@ impl ChunkSize {
     /// A chunk size in bytes; `None` outside of the range.
     #[must_use]
     pub const fn new(bytes: usize) -> Option<Self> {
-        if bytes < Self::MIN.0 || bytes > Self::MAX.0 {
-            None
-        } else {
-            Some(Self(bytes))
-        }
+        if bytes < Self::MIN.0 || bytes > Self::MAX.0 { None } else { Some(Self(bytes)) }
     }
 
     /// The size in bytes.

@@ -37,19 +37,11 @@ impl FromStr for LogFilter {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let invalid = |detail: String| ConfigError::Filter {
-            found: cut(text),
-            detail,
-        };
+        let invalid = |detail: String| ConfigError::Filter { found: cut(text), detail };
         EnvFilter::try_new(text).map_err(|error| invalid(error.to_string()))?;
         // A lone word that is no level would be taken for a module's name and switch everything else off.
         let names_a_level = |part: &str| {
-            let level = part
-                .trim()
-                .rsplit('=')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase();
+            let level = part.trim().rsplit('=').next().unwrap_or_default().to_ascii_lowercase();
             ["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str())
         };
         if text.split(',').all(names_a_level) {

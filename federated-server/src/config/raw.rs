@@ -75,15 +75,10 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<RawFile, ConfigError> {
     let config = toml::from_str(text).map_err(|error| ConfigError::Shape {
         file: file.to_owned(),
         line: line_of(&error),
-        path: error
-            .span()
-            .map_or_else(String::new, |span| path_at(document.get_ref(), span.start)),
+        path: error.span().map_or_else(String::new, |span| path_at(document.get_ref(), span.start)),
         detail: error.message().to_owned(),
     })?;
-    Ok(RawFile {
-        file: file.to_owned(),
-        config,
-    })
+    Ok(RawFile { file: file.to_owned(), config })
 }
 
 /// The dotted path of the setting whose key or value covers the byte `position`.

@@ -56,9 +56,7 @@ pub(crate) struct Actor {
 
 impl std::fmt::Debug for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Actor")
-            .field("jobs", &self.jobs.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("Actor").field("jobs", &self.jobs.keys()).finish_non_exhaustive()
     }
 }
 
@@ -91,9 +89,7 @@ impl Actor {
             let (run, commands) = job.run.resumed(now());
             job.run = run;
             let name = job.name().clone();
-            actor
-                .commands
-                .extend(commands.into_iter().map(|command| (name.clone(), command)));
+            actor.commands.extend(commands.into_iter().map(|command| (name.clone(), command)));
             tracing::info!(job = %name, round = %job.run.round(), ended = job.has_ended(), "read back");
             actor.jobs.insert(name, job);
         }
@@ -122,11 +118,7 @@ impl Actor {
 
     fn next_wake(&self) -> Instant {
         const FAR: Duration = Duration::from_secs(3_600);
-        let wait = self
-            .wake
-            .values()
-            .min()
-            .map_or(FAR, |at| at.since(now()).min(FAR));
+        let wait = self.wake.values().min().map_or(FAR, |at| at.since(now()).min(FAR));
         Instant::now() + wait
     }
 
@@ -136,10 +128,7 @@ impl Actor {
         while !self.dirty.is_empty() {
             if let Err(error) = self.save().await {
                 tracing::error!(%error, "cannot write the state; nothing is confirmed until this works again");
-                if tokio::time::timeout(STORE_RETRY, shutdown.cancelled())
-                    .await
-                    .is_ok()
-                {
+                if tokio::time::timeout(STORE_RETRY, shutdown.cancelled()).await.is_ok() {
                     return false;
                 }
             }
@@ -155,18 +144,9 @@ impl Actor {
     }
 
     async fn save(&mut self) -> Result<(), StoreError> {
-        let records: Vec<Job> = self
-            .dirty
-            .iter()
-            .filter_map(|name| self.jobs.get(name).cloned())
-            .collect();
+        let records: Vec<Job> = self.dirty.iter().filter_map(|name| self.jobs.get(name).cloned()).collect();
         let store = Arc::clone(&self.store);
-        blocking(move || {
-            records
-                .iter()
-                .try_for_each(|job| store.save_record(job.name(), job))
-        })
-        .await?;
+        blocking(move || records.iter().try_for_each(|job| store.save_record(job.name(), job))).await?;
         self.dirty.clear();
         Ok(())
     }
@@ -177,10 +157,7 @@ impl Actor {
     }
 
     fn active(&self) -> impl Iterator<Item = &JobName> {
-        self.jobs
-            .iter()
-            .filter(|(_, job)| !job.has_ended())
-            .map(|(name, _)| name)
+        self.jobs.iter().filter(|(_, job)| !job.has_ended()).map(|(name, _)| name)
     }
 
     /// Gives an event to a job's run and keeps what is to be done.
@@ -208,31 +185,14 @@ impl Actor {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Attend {
-                participant,
-                directives,
-                reply,
-            } => self.attend(participant, directives, reply),
+            Message::Attend { participant, directives, reply } => self.attend(participant, directives, reply),
             Message::Leave { participant, session } => self.leave(participant, session),
-            Message::Admit {
-                participant,
-                task,
-                content,
-                reply,
-            } => {
+            Message::Admit { participant, task, content, reply } => {
                 let admitted = self.admit(&participant, &task, content);
                 self.reply(reply, admitted);
             }
-            Message::Stored {
-                participant,
-                header,
-                reply,
-            } => self.stored(participant, *header, reply),
-            Message::Failed {
-                participant,
-                task,
-                reason,
-            } => self.failed(participant, task, reason),
+            Message::Stored { participant, header, reply } => self.stored(participant, *header, reply),
+            Message::Failed { participant, task, reason } => self.failed(participant, task, reason),
             Message::Downloaded { model, bytes } => {
                 if let Some(job) = self.jobs.values_mut().find(|job| job.needs(model)) {
                     job.bytes_down += bytes;
@@ -269,13 +229,10 @@ impl Actor {
     fn attend(&mut self, participant: ParticipantName, directives: Directives, reply: Reply<u64>) {
         tracing::info!(%participant, "attends");
         let session = self.sessions.open(participant.clone(), directives);
-        self.sessions
-            .send(&participant, Kind::Heartbeat(v1::Heartbeat {}));
+        self.sessions.send(&participant, Kind::Heartbeat(v1::Heartbeat {}));
         self.tell_of_ended_jobs(&participant);
         let active: Vec<_> = self.active().cloned().collect();
-        active
-            .iter()
-            .for_each(|job| self.event(job, Event::Joined(participant.clone())));
+        active.iter().for_each(|job| self.event(job, Event::Joined(participant.clone())));
         self.reply(reply, Ok(session));
     }
 
@@ -295,16 +252,12 @@ impl Actor {
         if self.sessions.close(&participant, session) {
             tracing::info!(%participant, "left");
             let active: Vec<_> = self.active().cloned().collect();
-            active
-                .iter()
-                .for_each(|job| self.event(job, Event::Left(participant.clone())));
+            active.iter().for_each(|job| self.event(job, Event::Left(participant.clone())));
         }
     }
 
     fn job(&self, name: &JobName) -> Result<&Job, CoordinatorError> {
-        self.jobs
-            .get(name)
-            .ok_or_else(|| CoordinatorError::JobUnknown { job: name.clone() })
+        self.jobs.get(name).ok_or_else(|| CoordinatorError::JobUnknown { job: name.clone() })
     }
 
     fn admit(
@@ -315,19 +268,13 @@ impl Actor {
     ) -> Result<Admitted, CoordinatorError> {
         let job = self.job(&task.job)?;
         match job.run.admit(participant, task, content)? {
-            Admission::Duplicate(_) => Ok(Admitted::Duplicate),
+            Admission::Duplicate(_) => Ok(Admitted::Duplicate(job.layout.clone())),
             _ => Ok(Admitted::Welcome(job.layout.clone())),
         }
     }
 
     fn stored(&mut self, participant: ParticipantName, header: UpdateHeader, reply: Reply<()>) {
-        let UpdateHeader {
-            task,
-            layout,
-            content,
-            examples,
-            metrics,
-        } = header;
+        let UpdateHeader { task, layout, content, examples, metrics } = header;
         // The round may have closed while the bytes came.
         let admitted = self.admit(&participant, &task, content);
         if matches!(admitted, Ok(Admitted::Welcome(_))) {
@@ -335,22 +282,8 @@ impl Actor {
                 job.bytes_up += layout.bytes();
             }
             tracing::info!(%participant, %task, examples = examples.get(), "update is durable");
-            let (job, receipt) = (
-                task.job.clone(),
-                Receipt {
-                    content,
-                    examples,
-                    metrics,
-                },
-            );
-            self.event(
-                &job,
-                Event::UpdateStored {
-                    participant,
-                    task,
-                    receipt,
-                },
-            );
+            let (job, receipt) = (task.job.clone(), Receipt { content, examples, metrics });
+            self.event(&job, Event::UpdateStored { participant, task, receipt });
         }
         self.reply(reply, admitted.map(drop));
     }
@@ -372,14 +305,7 @@ impl Actor {
         job.note(incident);
         let name = task.job.clone();
         self.dirty.insert(name.clone());
-        self.event(
-            &name,
-            Event::MemberFailed {
-                participant,
-                task,
-                reason,
-            },
-        );
+        self.event(&name, Event::MemberFailed { participant, task, reason });
     }
 
     fn start(&mut self, config: JobConfig, model: ModelContent) -> Result<(), CoordinatorError> {
@@ -388,14 +314,11 @@ impl Actor {
             return Err(CoordinatorError::JobExists { job: name });
         }
         if let Some(active) = self.active().next() {
-            return Err(CoordinatorError::JobActive {
-                active: active.clone(),
-            });
+            return Err(CoordinatorError::JobActive { active: active.clone() });
         }
         let run = Run::new(config.plan.clone(), model.digest, self.sessions.present(), now());
         tracing::info!(job = %name, rounds = %config.plan.rounds(), "starts");
-        self.jobs
-            .insert(name.clone(), Job::new(config, model.layout, run, now()));
+        self.jobs.insert(name.clone(), Job::new(config, model.layout, run, now()));
         self.dirty.insert(name.clone());
         self.event(&name, Event::Tick);
         Ok(())
@@ -425,24 +348,15 @@ impl Actor {
     fn carry_out(&mut self, name: &JobName, command: Command) {
         let Some(job) = self.jobs.get(name) else { return };
         match command {
-            Command::Dispatch {
-                participant,
-                task,
-                deadline,
-            } if task == job.run.task() => {
+            Command::Dispatch { participant, task, deadline } if task == job.run.task() => {
                 let train =
                     v1::TrainTask::new(&job.task_for(&participant), status::remaining(deadline, now()));
                 self.sessions.send(&participant, Kind::Train(train));
             }
-            Command::Withdraw {
-                participant,
-                task,
-                reason,
-            } => {
+            Command::Withdraw { participant, task, reason } => {
                 let (id, reason) = (Some((&task).into()), reason.reason().to_string());
                 let message = "the round goes on without this update".to_owned();
-                self.sessions
-                    .send(&participant, Kind::Withdraw(v1::Withdraw { id, reason, message }));
+                self.sessions.send(&participant, Kind::Withdraw(v1::Withdraw { id, reason, message }));
             }
             Command::Aggregate { task, contributions } => self.aggregate(job, task, contributions),
             Command::RoundEnded(summary) => self.round_ended(name, &summary),
@@ -461,14 +375,7 @@ impl Actor {
             let attempt = task.clone();
             let result = blocking(move || {
                 let (task, layout, contributions) = (&attempt, &layout, &contributions);
-                Reduction {
-                    task,
-                    layout,
-                    base,
-                    contributions,
-                    strategy: strategy.as_ref(),
-                }
-                .run(&store)
+                Reduction { task, layout, base, contributions, strategy: strategy.as_ref() }.run(&store)
             });
             let result = result.await.map_err(|error| error.to_string());
             handle.aggregated(task, result).await;
@@ -486,24 +393,15 @@ impl Actor {
             }
             Err(reason) => tracing::warn!(job = %name, %round, attempt, %reason, "round abandoned"),
         }
-        let task = TaskId {
-            job: name.clone(),
-            round,
-            attempt,
-        };
-        let completed = job
-            .run
-            .history()
-            .iter()
-            .filter_map(|round| round.outcome.as_ref().ok());
+        let task = TaskId { job: name.clone(), round, attempt };
+        let completed = job.run.history().iter().filter_map(|round| round.outcome.as_ref().ok());
         // The model that this round started from: the newest but one.
         let old = completed.rev().nth(1).copied();
         let old = old.filter(|old| !self.jobs.values().any(|job| job.needs(*old)));
         let store = Arc::clone(&self.store);
         tokio::task::spawn_blocking(move || {
-            let removed = store
-                .remove_updates(&task)
-                .and_then(|()| old.map_or(Ok(()), |old| store.remove_model(old)));
+            let removed =
+                store.remove_updates(&task).and_then(|()| old.map_or(Ok(()), |old| store.remove_model(old)));
             if let Err(error) = removed {
                 tracing::warn!(%task, %error, "cannot remove what is no longer needed");
             }

@@ -32,10 +32,7 @@ impl Coordinator {
 
     async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, CoordinatorError> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox
-            .send(message(reply))
-            .await
-            .map_err(|_| CoordinatorError::ShuttingDown)?;
+        self.mailbox.send(message(reply)).await.map_err(|_| CoordinatorError::ShuttingDown)?;
         answer.await.map_err(|_| CoordinatorError::ShuttingDown)?
     }
 
@@ -49,12 +46,7 @@ impl Coordinator {
     /// # Errors
     /// [`CoordinatorError`] when the name is taken, another job runs, or the coordinator stops.
     pub(crate) async fn start(&self, config: JobConfig, model: ModelContent) -> Result<(), CoordinatorError> {
-        self.ask(|reply| Message::Start {
-            config: Box::new(config),
-            model,
-            reply,
-        })
-        .await
+        self.ask(|reply| Message::Start { config: Box::new(config), model, reply }).await
     }
 
     /// Ends a job early; `operator` is who wants it, for the record.
@@ -85,12 +77,7 @@ impl Coordinator {
         participant: ParticipantName,
         directives: Directives,
     ) -> Result<SessionId, CoordinatorError> {
-        self.ask(|reply| Message::Attend {
-            participant,
-            directives,
-            reply,
-        })
-        .await
+        self.ask(|reply| Message::Attend { participant, directives, reply }).await
     }
 
     pub(crate) async fn leave(&self, participant: ParticipantName, session: SessionId) {
@@ -103,13 +90,7 @@ impl Coordinator {
         task: TaskId,
         content: Digest,
     ) -> Result<Admitted, CoordinatorError> {
-        self.ask(|reply| Message::Admit {
-            participant,
-            task,
-            content,
-            reply,
-        })
-        .await
+        self.ask(|reply| Message::Admit { participant, task, content, reply }).await
     }
 
     /// Reports a durable update; answered when its receipt is durable too.
@@ -118,21 +99,11 @@ impl Coordinator {
         participant: ParticipantName,
         header: UpdateHeader,
     ) -> Result<(), CoordinatorError> {
-        self.ask(|reply| Message::Stored {
-            participant,
-            header: Box::new(header),
-            reply,
-        })
-        .await
+        self.ask(|reply| Message::Stored { participant, header: Box::new(header), reply }).await
     }
 
     pub(crate) async fn failed(&self, participant: ParticipantName, task: TaskId, reason: OutReason) {
-        self.tell(Message::Failed {
-            participant,
-            task,
-            reason,
-        })
-        .await;
+        self.tell(Message::Failed { participant, task, reason }).await;
     }
 
     pub(crate) async fn downloaded(&self, model: Digest, bytes: u64) {

@@ -42,9 +42,7 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn new(config: JobConfig, layout: ModelLayout, run: Run, started: Timestamp) -> Self {
         let initial_model = run.model();
-        let JobConfig {
-            strategy, settings, ..
-        } = config;
+        let JobConfig { strategy, settings, .. } = config;
         Self {
             started,
             layout,
@@ -105,10 +103,6 @@ impl Job {
 
     /// Everyone whose update counts in some round.
     pub(super) fn contributors(&self) -> BTreeSet<ParticipantName> {
-        self.run
-            .history()
-            .iter()
-            .flat_map(|round| round.contributors.iter().cloned())
-            .collect()
+        self.run.history().iter().flat_map(|round| round.contributors.iter().cloned()).collect()
     }
 }

@@ -24,58 +24,21 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, CoordinatorError>>;
 pub(crate) enum Admitted {
     /// It is wanted, with these tensors.
     Welcome(ModelLayout),
-    /// It is durable already and counts.
-    Duplicate,
+    /// It is durable already and counts; these are its tensors.
+    Duplicate(ModelLayout),
 }
 
 /// What the network tells the actor.
 #[derive(Debug)]
 pub(super) enum Message {
-    Attend {
-        participant: ParticipantName,
-        directives: Directives,
-        reply: Reply<SessionId>,
-    },
-    Leave {
-        participant: ParticipantName,
-        session: SessionId,
-    },
-    Admit {
-        participant: ParticipantName,
-        task: TaskId,
-        content: Digest,
-        reply: Reply<Admitted>,
-    },
-    Stored {
-        participant: ParticipantName,
-        header: Box<UpdateHeader>,
-        reply: Reply<()>,
-    },
-    Failed {
-        participant: ParticipantName,
-        task: TaskId,
-        reason: OutReason,
-    },
-    Downloaded {
-        model: Digest,
-        bytes: u64,
-    },
-    Aggregated {
-        task: TaskId,
-        result: Result<Digest, String>,
-    },
-    Start {
-        config: Box<JobConfig>,
-        model: ModelContent,
-        reply: Reply<()>,
-    },
-    Stop {
-        job: JobName,
-        operator: String,
-        reply: Reply<()>,
-    },
-    Status {
-        job: Option<JobName>,
-        reply: Reply<v1::StatusReport>,
-    },
+    Attend { participant: ParticipantName, directives: Directives, reply: Reply<SessionId> },
+    Leave { participant: ParticipantName, session: SessionId },
+    Admit { participant: ParticipantName, task: TaskId, content: Digest, reply: Reply<Admitted> },
+    Stored { participant: ParticipantName, header: Box<UpdateHeader>, reply: Reply<()> },
+    Failed { participant: ParticipantName, task: TaskId, reason: OutReason },
+    Downloaded { model: Digest, bytes: u64 },
+    Aggregated { task: TaskId, result: Result<Digest, String> },
+    Start { config: Box<JobConfig>, model: ModelContent, reply: Reply<()> },
+    Stop { job: JobName, operator: String, reply: Reply<()> },
+    Status { job: Option<JobName>, reply: Reply<v1::StatusReport> },
 }

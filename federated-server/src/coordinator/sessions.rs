@@ -41,9 +41,7 @@ impl Sessions {
     /// Sends a directive; false when the participant is not connected or does not read.
     pub(super) fn send(&self, participant: &ParticipantName, kind: v1::directive::Kind) -> bool {
         let directive = v1::Directive { kind: Some(kind) };
-        self.open
-            .get(participant)
-            .is_some_and(|(_, directives)| directives.try_send(Ok(directive)).is_ok())
+        self.open.get(participant).is_some_and(|(_, directives)| directives.try_send(Ok(directive)).is_ok())
     }
 
     pub(super) fn present(&self) -> BTreeSet<ParticipantName> {

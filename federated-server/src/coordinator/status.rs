@@ -35,11 +35,7 @@ pub(super) fn report(job: &Job) -> v1::JobStatus {
 
 /// The job's newest model, as a message.
 pub(super) fn model(job: &Job) -> v1::ModelRef {
-    (&ModelContent {
-        layout: job.layout.clone(),
-        digest: job.run.model(),
-    })
-        .into()
+    (&ModelContent { layout: job.layout.clone(), digest: job.run.model() }).into()
 }
 
 /// How a job that has ended is announced to participants.
@@ -54,12 +50,7 @@ pub(super) fn job_ended(job: &Job) -> Option<v1::JobEnded> {
         _ => (v1::JobOutcome::Unspecified, String::new()),
     };
     let (job, model) = (job.name().to_string(), Some(model(job)));
-    Some(v1::JobEnded {
-        job,
-        outcome: outcome.into(),
-        message: cut(&message),
-        model,
-    })
+    Some(v1::JobEnded { job, outcome: outcome.into(), message: cut(&message), model })
 }
 
 fn state(job: &Job) -> (v1::JobState, String) {
@@ -91,11 +82,7 @@ fn member((participant, member): (&ParticipantName, &Member)) -> v1::MemberStatu
         Member::Out(reason) => (v1::MemberState::Out, reason.to_string()),
         _ => (v1::MemberState::Unspecified, String::new()),
     };
-    v1::MemberStatus {
-        participant: participant.to_string(),
-        state: state.into(),
-        message: cut(&message),
-    }
+    v1::MemberStatus { participant: participant.to_string(), state: state.into(), message: cut(&message) }
 }
 
 fn round(summary: &RoundSummary) -> v1::RoundReport {
@@ -104,11 +91,7 @@ fn round(summary: &RoundSummary) -> v1::RoundReport {
         round: summary.round.get(),
         attempt: summary.attempt,
         completed: summary.outcome.is_ok(),
-        message: summary
-            .outcome
-            .as_ref()
-            .err()
-            .map_or_else(String::new, |reason| cut(&reason.to_string())),
+        message: summary.outcome.as_ref().err().map_or_else(String::new, |reason| cut(&reason.to_string())),
         contributors: summary.contributors.iter().map(ToString::to_string).collect(),
         examples: summary.examples,
         metrics: summary

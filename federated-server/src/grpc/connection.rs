@@ -38,18 +38,10 @@ impl Connection {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let certificates = stream.get_ref().1.peer_certificates();
-        let identity = certificates.and_then(<[_]>::first).map_or(
-            Err(IdentityError::Names { found: 0 }),
-            PeerIdentity::from_certificate,
-        );
-        Self {
-            peer: Peer {
-                address,
-                identity: Arc::new(identity),
-            },
-            stream,
-            _permit: permit,
-        }
+        let identity = certificates
+            .and_then(<[_]>::first)
+            .map_or(Err(IdentityError::Names { found: 0 }), PeerIdentity::from_certificate);
+        Self { peer: Peer { address, identity: Arc::new(identity) }, stream, _permit: permit }
     }
 }
 

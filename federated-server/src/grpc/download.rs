@@ -6,12 +6,12 @@ use std::{
 
 use bytes::Bytes;
 use federated_core::ids::Digest;
-use federated_proto::{WireError, convert, refusal, v1};
+use federated_proto::{WireError, convert, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::{Services, blocking};
+use super::{Services, blocking, invalid};
 use crate::store::StoreError;
 
 /// Chunks that are read ahead of the network.
@@ -25,7 +25,6 @@ pub(super) async fn stream(
     services: &Services,
     request: v1::FetchModelRequest,
 ) -> Result<ModelStream, Status> {
-    let invalid = |error: &WireError| refusal::refuse(error.fault(), error.reason(), &error.to_string());
     let digest = convert::digest("sha256", &request.sha256).map_err(|error| invalid(&error))?;
     let store = Arc::clone(&services.store);
     let (mut file, length) = blocking(move || store.open_model(digest)).await?;
@@ -48,10 +47,7 @@ pub(super) async fn stream(
             let (response, sent) = match read {
                 Ok((returned, data)) => {
                     file = returned;
-                    let chunk = v1::Chunk {
-                        offset: position,
-                        data,
-                    };
+                    let chunk = v1::Chunk { offset: position, data };
                     (Ok(v1::FetchModelResponse { chunk: Some(chunk) }), size as u64)
                 }
                 Err(status) => {
@@ -71,14 +67,9 @@ pub(super) async fn stream(
 }
 
 fn read(mut file: File, digest: Digest, position: u64, size: usize) -> Result<(File, Bytes), StoreError> {
-    let failed = |source| StoreError::Io {
-        action: "read the model",
-        path: digest.to_string().into(),
-        source,
-    };
+    let failed =
+        |source| StoreError::Io { action: "read the model", path: digest.to_string().into(), source };
     let mut data = vec![0; size];
-    file.seek(SeekFrom::Start(position))
-        .and_then(|_| file.read_exact(&mut data))
-        .map_err(failed)?;
+    file.seek(SeekFrom::Start(position)).and_then(|_| file.read_exact(&mut data)).map_err(failed)?;
     Ok((file, data.into()))
 }

@@ -16,7 +16,7 @@ mod upload;
 use std::{io, sync::Arc, time::Duration};
 
 use federated_proto::{
-    refusal,
+    WireError, refusal,
     v1::{operation_server::OperationServer, participation_server::ParticipationServer},
 };
 use rustls::ServerConfig;
@@ -35,8 +35,8 @@ use crate::{
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves is asked for a sign of life after this long.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// A message may be as large as the largest chunk and its frame.
-const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// A message may be as large as a chunk or a header with the longest layout.
+const MAX_MESSAGE_BYTES: usize = 8 << 20;
 /// HTTP/2 windows: a line with 100 ms round trip and 16 MiB in flight carries 160 MB/s.
 const STREAM_WINDOW: u32 = 16 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
@@ -106,6 +106,11 @@ fn store_refused(error: &StoreError) -> Status {
         tracing::error!(%error, "storage failed");
     }
     refusal::refuse_with(code, error.reason(), &error.safe_message())
+}
+
+/// What a peer is told about a message that cannot be used.
+fn invalid(error: &WireError) -> Status {
+    refusal::refuse_with(tonic::Code::InvalidArgument, error.reason(), &error.to_string())
 }
 
 /// Runs file work off the network's threads.

@@ -1,6 +1,6 @@
 use std::{pin::Pin, sync::Arc};
 
-use federated_core::{config::JobConfig, fault::Fault, ids::JobName};
+use federated_core::{config::JobConfig, ids::JobName};
 use federated_proto::{
     WireError,
     chunk::ChunkSequence,
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     Services, blocking,
     download::{self, ModelStream},
-    peer, refused,
+    invalid, peer, refused,
 };
 
 /// Longest job file, in bytes.
@@ -52,50 +52,27 @@ impl Operation {
         sequence.finish().map_err(|error| invalid(&error))?;
         let (store, expected) = (Arc::clone(&self.services.store), Some(model.digest));
         blocking(move || writer.finish(&store, expected)).await?;
-        self.services
-            .coordinator
-            .start(config, model)
-            .await
-            .map_err(|error| refused(&error))?;
+        self.services.coordinator.start(config, model).await.map_err(|error| refused(&error))?;
         Ok(job)
     }
 
     fn checked(&self, header: v1::StartJobHeader) -> Result<(JobConfig, ModelContent), Status> {
         if header.job_toml.len() > MAX_JOB_BYTES {
-            let (expected, found) = (
-                "at most 1 MiB".to_owned(),
-                format!("{} bytes", header.job_toml.len()),
-            );
-            return Err(invalid(&WireError::Range {
-                field: "job_toml",
-                expected,
-                found,
-            }));
+            let (expected, found) = ("at most 1 MiB".to_owned(), format!("{} bytes", header.job_toml.len()));
+            return Err(invalid(&WireError::Range { field: "job_toml", expected, found }));
         }
         let config = JobConfig::parse(&header.job_toml)
             .map_err(|error| refusal::refuse(error.fault(), error.reason(), &error.to_string()))?;
         let model = header.model.ok_or(WireError::Missing { field: "model" });
-        let model = model
-            .and_then(ModelContent::try_from)
-            .map_err(|error| invalid(&error))?;
+        let model = model.and_then(ModelContent::try_from).map_err(|error| invalid(&error))?;
         let max = self.services.limits.max_model.get();
         if model.layout.bytes() > max {
-            let (expected, found) = (
-                format!("at most {max} (limits.max_model)"),
-                model.layout.bytes().to_string(),
-            );
-            return Err(invalid(&WireError::Range {
-                field: "model.size_bytes",
-                expected,
-                found,
-            }));
+            let (expected, found) =
+                (format!("at most {max} (limits.max_model)"), model.layout.bytes().to_string());
+            return Err(invalid(&WireError::Range { field: "model.size_bytes", expected, found }));
         }
         Ok((config, model))
     }
-}
-
-fn invalid(error: &WireError) -> Status {
-    refusal::refuse(Fault::Caller, error.reason(), &error.to_string())
 }
 
 fn unexpected(expected: &'static str, found: &'static str) -> Status {
@@ -103,16 +80,11 @@ fn unexpected(expected: &'static str, found: &'static str) -> Status {
 }
 
 fn job_name(text: &str) -> Result<JobName, Status> {
-    text.parse()
-        .map_err(|source| invalid(&WireError::Id { field: "job", source }))
+    text.parse().map_err(|source| invalid(&WireError::Id { field: "job", source }))
 }
 
 fn optional_job(text: &str) -> Result<Option<JobName>, Status> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        job_name(text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { job_name(text).map(Some) }
 }
 
 #[tonic::async_trait]
@@ -136,12 +108,7 @@ impl operation_server::Operation for Operation {
     ) -> Result<Response<v1::StatusReport>, Status> {
         peer::operator(&request)?;
         let job = optional_job(&request.get_ref().job)?;
-        let report = self
-            .services
-            .coordinator
-            .status(job)
-            .await
-            .map_err(|error| refused(&error))?;
+        let report = self.services.coordinator.status(job).await.map_err(|error| refused(&error))?;
         Ok(Response::new(report))
     }
 
@@ -180,8 +147,6 @@ impl operation_server::Operation for Operation {
         request: Request<v1::FetchModelRequest>,
     ) -> Result<Response<Self::DownloadModelStream>, Status> {
         peer::operator(&request)?;
-        Ok(Response::new(
-            download::stream(&self.services, request.into_inner()).await?,
-        ))
+        Ok(Response::new(download::stream(&self.services, request.into_inner()).await?))
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use federated_core::{ids::TaskId, round::OutReason};
 use federated_proto::{
     WireError, convert,
-    refusal::{self, cut},
+    refusal::cut,
     v1::{self, directive::Kind, participation_server},
     version,
 };
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     HEARTBEAT, Services, blocking,
     download::{self, ModelStream},
-    peer, refused,
+    invalid, peer, refused,
     upload::Uploads,
 };
 use crate::coordinator::Admitted;
@@ -33,15 +33,8 @@ pub(super) struct Participation {
 
 impl Participation {
     pub(super) fn new(services: Services) -> Self {
-        Self {
-            uploads: Uploads::new(&services.limits),
-            services,
-        }
+        Self { uploads: Uploads::new(&services.limits), services }
     }
-}
-
-fn invalid(error: &WireError) -> Status {
-    refusal::refuse(error.fault(), error.reason(), &error.to_string())
 }
 
 fn task_id(task: Option<v1::TaskId>) -> Result<TaskId, Status> {
@@ -84,11 +77,7 @@ impl participation_server::Participation for Participation {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let participant = peer::participant(&request, &self.services.roster)?;
         let minor = request.get_ref().minor;
-        let spoken = v1::NegotiateRequest {
-            minor_min: minor,
-            minor_max: minor,
-            software: String::new(),
-        };
+        let spoken = v1::NegotiateRequest { minor_min: minor, minor_max: minor, software: String::new() };
         version::negotiate(&spoken).map_err(|error| invalid(&error))?;
         let (directives, stream) = mpsc::channel(PENDING_DIRECTIVES);
         let coordinator = self.services.coordinator.clone();
@@ -96,17 +85,9 @@ impl participation_server::Participation for Participation {
         let session = attended.map_err(|error| refused(&error))?;
         tokio::spawn(async move {
             // Until the participant's connection ends, or a later one replaces it.
-            while tokio::time::timeout(HEARTBEAT, directives.closed())
-                .await
-                .is_err()
-            {
-                let heartbeat = v1::Directive {
-                    kind: Some(Kind::Heartbeat(v1::Heartbeat {})),
-                };
-                if matches!(
-                    directives.try_send(Ok(heartbeat)),
-                    Err(mpsc::error::TrySendError::Full(_))
-                ) {
+            while tokio::time::timeout(HEARTBEAT, directives.closed()).await.is_err() {
+                let heartbeat = v1::Directive { kind: Some(Kind::Heartbeat(v1::Heartbeat {})) };
+                if matches!(directives.try_send(Ok(heartbeat)), Err(mpsc::error::TrySendError::Full(_))) {
                     tracing::warn!(%participant, "does not read its directives and is taken for gone");
                     break;
                 }
@@ -121,9 +102,7 @@ impl participation_server::Participation for Participation {
         request: Request<v1::FetchModelRequest>,
     ) -> Result<Response<Self::FetchModelStream>, Status> {
         peer::participant(&request, &self.services.roster)?;
-        Ok(Response::new(
-            download::stream(&self.services, request.into_inner()).await?,
-        ))
+        Ok(Response::new(download::stream(&self.services, request.into_inner()).await?))
     }
 
     async fn query_upload(
@@ -134,23 +113,18 @@ impl participation_server::Participation for Participation {
         let request = request.into_inner();
         let task = task_id(request.task)?;
         let content = convert::digest("sha256", &request.sha256).map_err(|error| invalid(&error))?;
-        let admitted = self
-            .services
-            .coordinator
-            .admit(participant.clone(), task.clone(), content)
-            .await;
+        let admitted = self.services.coordinator.admit(participant.clone(), task.clone(), content).await;
         match admitted.map_err(|error| refused(&error))? {
-            Admitted::Duplicate => Ok(Response::new(v1::QueryUploadResponse {
-                durable_bytes: 0,
-                complete: true,
-            })),
+            Admitted::Duplicate(layout) => {
+                let durable_bytes = layout.bytes();
+                Ok(Response::new(v1::QueryUploadResponse { durable_bytes, complete: true }))
+            }
             Admitted::Welcome(_) => {
+                // An upload that is still under way on a dead connection must not append after the answer.
+                let _turn = self.uploads.turn(&participant).await;
                 let store = Arc::clone(&self.services.store);
                 let durable_bytes = blocking(move || store.uploaded(&task, &participant, content)).await?;
-                Ok(Response::new(v1::QueryUploadResponse {
-                    durable_bytes,
-                    complete: false,
-                }))
+                Ok(Response::new(v1::QueryUploadResponse { durable_bytes, complete: false }))
             }
         }
     }
@@ -160,10 +134,7 @@ impl participation_server::Participation for Participation {
         request: Request<Streaming<v1::SubmitUpdateRequest>>,
     ) -> Result<Response<v1::SubmitUpdateResponse>, Status> {
         let participant = peer::participant(&request, &self.services.roster)?;
-        let result = self
-            .uploads
-            .receive(&self.services, participant.clone(), request.into_inner())
-            .await;
+        let result = self.uploads.receive(&self.services, participant.clone(), request.into_inner()).await;
         if let Err(status) = &result {
             tracing::info!(%participant, reason = %status.message(), "an upload ended without a receipt");
         }
@@ -181,16 +152,9 @@ impl participation_server::Participation for Participation {
         let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         if code.is_empty() || code.len() > MAX_REASON_BYTES || !code.bytes().all(allowed) {
             let (expected, found) = ("1 to 64 characters from A-Z, 0-9 and '_'".to_owned(), cut(&code));
-            return Err(invalid(&WireError::Range {
-                field: "reason",
-                expected,
-                found,
-            }));
+            return Err(invalid(&WireError::Range { field: "reason", expected, found }));
         }
-        let reason = OutReason::Declined {
-            code,
-            message: cut(&request.message),
-        };
+        let reason = OutReason::Declined { code, message: cut(&request.message) };
         self.services.coordinator.failed(participant, task, reason).await;
         Ok(Response::new(v1::DeclineTaskResponse {}))
     }

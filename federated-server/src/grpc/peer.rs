@@ -14,9 +14,7 @@ use crate::identity::{IdentityError, OperatorName, PeerIdentity, Role, Roster};
 pub(super) fn participant<T>(request: &Request<T>, roster: &Roster) -> Result<ParticipantName, Status> {
     let identity = identity(request)?;
     let Role::Participant(name) = identity.role.clone() else {
-        return Err(forbidden(
-            "this service is for participants: use a participant's certificate",
-        ));
+        return Err(forbidden("this service is for participants: use a participant's certificate"));
     };
     roster.check(&identity).map_err(|error| refused(&error))?;
     Ok(name)
@@ -26,9 +24,9 @@ pub(super) fn participant<T>(request: &Request<T>, roster: &Roster) -> Result<Pa
 pub(super) fn operator<T>(request: &Request<T>) -> Result<OperatorName, Status> {
     match identity(request)?.role {
         Role::Operator(name) => Ok(name),
-        Role::Participant(_) => Err(forbidden(
-            "this service is for operators: use an operator's certificate",
-        )),
+        Role::Participant(_) => {
+            Err(forbidden("this service is for operators: use an operator's certificate"))
+        }
     }
 }
 
@@ -59,11 +57,7 @@ fn refused(error: &IdentityError) -> Status {
         None => {
             tracing::error!(%error, "cannot check who calls");
             let message = "the coordinator cannot check certificates at present; try again later";
-            refusal::refuse(
-                Fault::Environment,
-                ReasonCode::new("STORAGE_UNAVAILABLE"),
-                message,
-            )
+            refusal::refuse(Fault::Environment, ReasonCode::new("STORAGE_UNAVAILABLE"), message)
         }
     }
 }

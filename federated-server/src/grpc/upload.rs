@@ -23,8 +23,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
-use super::{Services, blocking, refused};
-use crate::{config::Limits, coordinator::Admitted, store::PartialUpdate};
+use super::{Services, blocking, invalid, refused};
+use crate::{
+    config::Limits,
+    coordinator::Admitted,
+    store::{PartialUpdate, StoreError},
+};
 
 /// The uploads under way: at most so many in all, at most one of each participant.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub(super) struct Uploads {
     places: Arc<Semaphore>,
     turns: Mutex<BTreeMap<ParticipantName, Turn>>,
 }
+
+/// Held by whoever may write a participant's spool file, also by file work that outlives its call.
+type TurnGuard = Arc<OwnedMutexGuard<()>>;
 
 #[derive(Clone, Debug, Default)]
 struct Turn {
@@ -41,22 +48,19 @@ struct Turn {
 
 impl Uploads {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(limits.max_uploads.get())),
-            turns: Mutex::default(),
-        }
+        Self { places: Arc::new(Semaphore::new(limits.max_uploads.get())), turns: Mutex::default() }
     }
 
     /// Waits for the participant's turn. An earlier upload of the same participant is ended: its connection is dead,
     /// or the participant would not have begun again.
-    async fn turn(&self, participant: &ParticipantName) -> (OwnedMutexGuard<()>, CancellationToken) {
+    pub(super) async fn turn(&self, participant: &ParticipantName) -> (TurnGuard, CancellationToken) {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = turns.entry(participant.clone()).or_default();
             std::mem::take(&mut turn.replaced).cancel();
             turn.clone()
         };
-        (turn.lock.lock_owned().await, turn.replaced)
+        (Arc::new(turn.lock.lock_owned().await), turn.replaced)
     }
 
     /// Takes an update in, and answers when it is durable and counted.
@@ -78,54 +82,36 @@ impl Uploads {
         let Ok(_place) = self.places.try_acquire() else {
             let message =
                 "as many updates as the coordinator takes at a time are being uploaded; try again soon";
-            return Err(refuse_with(
-                Code::ResourceExhausted,
-                ReasonCode::new("TOO_MANY_UPLOADS"),
-                message,
-            ));
+            return Err(refuse_with(Code::ResourceExhausted, ReasonCode::new("TOO_MANY_UPLOADS"), message));
         };
         let task = task(&header)?;
-        let offender = Offender {
-            services,
-            participant: &participant,
-            task: &task,
-        };
+        let offender = Offender { services, participant: &participant, task: &task };
         let header = match UpdateHeader::try_from(header) {
             Ok(header) => header,
             Err(error) => return Err(offender.refuse(&error).await),
         };
-        let (_turn, replaced) = self.turn(&participant).await;
-        let admitted = services
-            .coordinator
-            .admit(participant.clone(), task.clone(), header.content)
-            .await;
+        let (turn, replaced) = self.turn(&participant).await;
+        let admitted = services.coordinator.admit(participant.clone(), task.clone(), header.content).await;
         let duplicate = match admitted.map_err(|error| refused(&error))? {
-            Admitted::Duplicate => true,
+            Admitted::Duplicate(_) => true,
             Admitted::Welcome(layout) => {
                 if let Err(error) = layout.check_same(&header.layout) {
                     return Err(offender.refuse(&error.into()).await);
                 }
-                let spool = spool(services, &participant, &header, &mut stream);
+                let spool = spool(services, &participant, &header, &mut stream, &turn);
                 match replaced.run_until_cancelled(spool).await {
                     Some(Ok(())) => {}
                     Some(Err(Failure::Content(error))) => return Err(offender.refuse(&error).await),
                     Some(Err(Failure::Call(status))) => return Err(status),
                     None => return Err(superseded()),
                 }
-                let stored = services
-                    .coordinator
-                    .stored(participant.clone(), header.clone())
-                    .await;
+                let stored = services.coordinator.stored(participant.clone(), header.clone()).await;
                 stored.map_err(|error| refused(&error))?;
                 false
             }
         };
         let sha256 = Bytes::copy_from_slice(header.content.as_bytes());
-        Ok(v1::SubmitUpdateResponse {
-            task: Some((&header.task).into()),
-            sha256,
-            duplicate,
-        })
+        Ok(v1::SubmitUpdateResponse { task: Some((&header.task).into()), sha256, duplicate })
     }
 }
 
@@ -154,36 +140,20 @@ impl Offender<'_> {
     async fn refuse(&self, error: &WireError) -> Status {
         let (code, message) = (error.reason(), refusal::cut(&error.to_string()));
         if error.is_about_content() {
-            let reason = OutReason::Refused {
-                code: code.to_string(),
-                message: message.clone(),
-            };
-            self.services
-                .coordinator
-                .failed(self.participant.clone(), self.task.clone(), reason)
-                .await;
+            let reason = OutReason::Refused { code: code.to_string(), message: message.clone() };
+            self.services.coordinator.failed(self.participant.clone(), self.task.clone(), reason).await;
         }
         refuse_with(Code::InvalidArgument, code, &message)
     }
 }
 
 fn task(header: &v1::UpdateHeader) -> Result<TaskId, Status> {
-    let task = header
-        .task
-        .clone()
-        .ok_or(WireError::Missing { field: "header.task" });
+    let task = header.task.clone().ok_or(WireError::Missing { field: "header.task" });
     task.and_then(TaskId::try_from).map_err(|error| invalid(&error))
 }
 
-fn invalid(error: &WireError) -> Status {
-    refuse_with(Code::InvalidArgument, error.reason(), &error.to_string())
-}
-
 fn unexpected(found: &'static str) -> Status {
-    invalid(&WireError::Unexpected {
-        expected: "a header as the first message",
-        found,
-    })
+    invalid(&WireError::Unexpected { expected: "a header as the first message", found })
 }
 
 fn stalled(limits: &Limits) -> Status {
@@ -205,6 +175,7 @@ async fn spool(
     participant: &ParticipantName,
     header: &UpdateHeader,
     stream: &mut Streaming<v1::SubmitUpdateRequest>,
+    turn: &TurnGuard,
 ) -> Result<(), Failure> {
     let mut progress = Progress::new(&services.limits);
     let mut upload: Option<(PartialUpdate, ChunkSequence)> = None;
@@ -213,22 +184,36 @@ async fn spool(
         let (mut partial, mut sequence) = match upload.take() {
             Some(open) => open,
             None => (
-                open(services, participant, header, offset).await?,
+                open(services, participant, header, offset, turn).await?,
                 ChunkSequence::new(offset, header.layout.bytes()),
             ),
         };
         let data = sequence.accept(chunk).map_err(failure)?;
-        let partial = blocking(move || partial.write(&data).map(|()| partial)).await?;
+        let partial = exclusive(turn, move || partial.write(&data).map(|()| partial)).await?;
         upload = Some((partial, sequence));
     }
     let Some((partial, sequence)) = upload else {
         // Everything was here already: a participant that lost only the receipt sends no chunk.
         let total = header.layout.bytes();
-        let partial = open(services, participant, header, total).await?;
-        return finish(partial, header).await;
+        let partial = open(services, participant, header, total, turn).await?;
+        return finish(partial, header, turn).await;
     };
     sequence.finish().map_err(failure)?;
-    finish(partial, header).await
+    finish(partial, header, turn).await
+}
+
+/// Runs file work that keeps the participant's turn until it is done, also when the call that began it is gone.
+async fn exclusive<T: Send + 'static>(
+    turn: &TurnGuard,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Status> {
+    let turn = Arc::clone(turn);
+    blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    })
+    .await
 }
 
 async fn open(
@@ -236,37 +221,36 @@ async fn open(
     participant: &ParticipantName,
     header: &UpdateHeader,
     offset: u64,
+    turn: &TurnGuard,
 ) -> Result<PartialUpdate, Status> {
     let (store, participant) = (Arc::clone(&services.store), participant.clone());
     let (task, content) = (header.task.clone(), header.content);
-    blocking(move || store.resume_upload(&task, &participant, content, offset)).await
+    exclusive(turn, move || store.resume_upload(&task, &participant, content, offset)).await
 }
 
-async fn finish(partial: PartialUpdate, header: &UpdateHeader) -> Result<(), Failure> {
-    let layout = header.layout.clone();
+async fn finish(partial: PartialUpdate, header: &UpdateHeader, turn: &TurnGuard) -> Result<(), Failure> {
+    let (layout, turn) = (header.layout.clone(), Arc::clone(turn));
     // Not through `blocking`: an unusable content must be told apart from a disk that fails.
-    match tokio::task::spawn_blocking(move || partial.finish(&layout)).await {
+    match tokio::task::spawn_blocking(move || {
+        let result = partial.finish(&layout);
+        drop(turn);
+        result
+    })
+    .await
+    {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(crate::store::StoreError::Content(error))) => Err(Failure::Content(error)),
+        Ok(Err(StoreError::Content(error))) => Err(Failure::Content(error)),
         Ok(Err(error)) => Err(Failure::Call(super::store_refused(&error))),
         Err(error) => {
             tracing::error!(%error, "checking an update ended unexpectedly");
             let message = "an internal error; it is in the log";
-            Err(Failure::Call(refuse_with(
-                Code::Internal,
-                ReasonCode::new("INTERNAL"),
-                message,
-            )))
+            Err(Failure::Call(refuse_with(Code::Internal, ReasonCode::new("INTERNAL"), message)))
         }
     }
 }
 
 fn failure(error: WireError) -> Failure {
-    if error.is_about_content() {
-        Failure::Content(error)
-    } else {
-        Failure::Call(invalid(&error))
-    }
+    if error.is_about_content() { Failure::Content(error) } else { Failure::Call(invalid(&error)) }
 }
 
 /// Watches that an upload moves: progress decides, not a wall clock.
@@ -279,16 +263,8 @@ struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     fn new(limits: &'a Limits) -> Self {
-        let floor = limits
-            .min_upload_rate
-            .get()
-            .saturating_mul(limits.stall.as_secs().max(1));
-        Self {
-            limits,
-            floor,
-            ends: Instant::now() + limits.stall,
-            moved: 0,
-        }
+        let floor = limits.min_upload_rate.get().saturating_mul(limits.stall.as_secs().max(1));
+        Self { limits, floor, ends: Instant::now() + limits.stall, moved: 0 }
     }
 
     /// The next chunk; `None` at the end of the stream.
@@ -310,10 +286,9 @@ impl<'a> Progress<'a> {
                     self.moved += chunk.data.len() as u64;
                     Ok(Some(chunk))
                 }
-                Some(Some(Part::Header(_))) => Err(invalid(&WireError::Unexpected {
-                    expected: "a chunk",
-                    found: "a second header",
-                })),
+                Some(Some(Part::Header(_))) => {
+                    Err(invalid(&WireError::Unexpected { expected: "a chunk", found: "a second header" }))
+                }
                 // A part of a kind that a later version adds.
                 Some(None) => continue,
             };

@@ -45,10 +45,7 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params
             .self_signed(&key)
-            .map_err(|source| IdentityError::Generate {
-                what: "the certificate of the authority",
-                source,
-            })?;
+            .map_err(|source| IdentityError::Generate { what: "the certificate of the authority", source })?;
         Ok(Self {
             certificate: certificate.der().clone(),
             certificate_pem: certificate.pem(),
@@ -65,10 +62,7 @@ impl CertificateAuthority {
     /// if the two do not make an authority.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
         let read = |path: &Path| {
-            fs::read(path).map_err(|source| IdentityError::Read {
-                path: path.to_owned(),
-                source,
-            })
+            fs::read(path).map_err(|source| IdentityError::Read { path: path.to_owned(), source })
         };
         let (certificate_bytes, key_bytes) = (read(certificate)?, Zeroizing::new(read(key)?));
         let pem = |path: &Path, expected, found: String| IdentityError::Pem {
@@ -93,25 +87,16 @@ impl CertificateAuthority {
     ) -> Result<Self, IdentityError> {
         let summary = CertificateSummary::from_der(&certificate)?;
         if !summary.is_authority {
-            return Err(IdentityError::NotAnAuthority {
-                found: "the certificate may not sign others",
-            });
+            return Err(IdentityError::NotAnAuthority { found: "the certificate may not sign others" });
         }
         if summary.public_key != key.subject_public_key_info() {
             return Err(IdentityError::NotAnAuthority {
                 found: "the private key belongs to another certificate",
             });
         }
-        let issuer =
-            Issuer::from_ca_cert_der(&certificate, key).map_err(|error| IdentityError::Certificate {
-                detail: error.to_string(),
-            })?;
-        Ok(Self {
-            certificate,
-            certificate_pem,
-            issuer,
-            not_after: summary.not_after,
-        })
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)
+            .map_err(|error| IdentityError::Certificate { detail: error.to_string() })?;
+        Ok(Self { certificate, certificate_pem, issuer, not_after: summary.not_after })
     }
 
     /// The authority's certificate in DER form.
@@ -145,10 +130,7 @@ impl CertificateAuthority {
     /// [`IdentityError::Host`] for a host that is neither, [`IdentityError::OutlivesAuthority`],
     /// [`IdentityError::Generate`].
     pub fn issue_server(&self, hosts: &[String], validity: Validity) -> Result<Credential, IdentityError> {
-        let names = hosts
-            .iter()
-            .map(|host| host_name(host))
-            .collect::<Result<Vec<_>, _>>()?;
+        let names = hosts.iter().map(|host| host_name(host)).collect::<Result<Vec<_>, _>>()?;
         let common = hosts.first().map_or("federated-coordinator", String::as_str);
         self.issue(common, names, ExtendedKeyUsagePurpose::ServerAuth, validity)
     }
@@ -180,19 +162,9 @@ impl CertificateAuthority {
     }
 
     fn issue_client(&self, name: &str, role: &Role, validity: Validity) -> Result<Credential, IdentityError> {
-        let urn = role
-            .to_urn()
-            .try_into()
-            .map_err(|source| IdentityError::Generate {
-                what: "a name",
-                source,
-            })?;
-        self.issue(
-            name,
-            vec![SanType::URI(urn)],
-            ExtendedKeyUsagePurpose::ClientAuth,
-            validity,
-        )
+        let urn =
+            role.to_urn().try_into().map_err(|source| IdentityError::Generate { what: "a name", source })?;
+        self.issue(name, vec![SanType::URI(urn)], ExtendedKeyUsagePurpose::ClientAuth, validity)
     }
 
     fn issue(
@@ -217,19 +189,14 @@ impl CertificateAuthority {
         params.use_authority_key_identifier_extension = true;
         let certificate = params
             .signed_by(&key, &self.issuer)
-            .map_err(|source| IdentityError::Generate {
-                what: "a certificate",
-                source,
-            })?;
+            .map_err(|source| IdentityError::Generate { what: "a certificate", source })?;
         Ok(Credential::new(certificate, &key, validity.not_after()))
     }
 }
 
 fn generate_key() -> Result<KeyPair, IdentityError> {
-    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|source| IdentityError::Generate {
-        what: "a private key",
-        source,
-    })
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
+        .map_err(|source| IdentityError::Generate { what: "a private key", source })
 }
 
 fn common_name(name: &str) -> DistinguishedName {
@@ -240,16 +207,10 @@ fn common_name(name: &str) -> DistinguishedName {
 }
 
 fn host_name(host: &str) -> Result<SanType, IdentityError> {
-    let invalid = || IdentityError::Host {
-        found: host.chars().take(120).collect(),
-    };
+    let invalid = || IdentityError::Host { found: host.chars().take(120).collect() };
     match ServerName::try_from(host).map_err(|_| invalid())? {
         ServerName::IpAddress(address) => Ok(SanType::IpAddress(std::net::IpAddr::from(address))),
-        ServerName::DnsName(name) => name
-            .as_ref()
-            .try_into()
-            .map(SanType::DnsName)
-            .map_err(|_| invalid()),
+        ServerName::DnsName(name) => name.as_ref().try_into().map(SanType::DnsName).map_err(|_| invalid()),
         _ => Err(invalid()),
     }
 }
@@ -293,30 +254,20 @@ mod tests {
         assert!(!summary.is_authority);
         for bad in ["", "a b", "https://coordinator.example", "host:8443"] {
             let error = authority().issue_server(&[bad.to_owned()], days(1)).unwrap_err();
-            assert!(
-                matches!(error, IdentityError::Host { .. }),
-                "{bad:?} gave {error}"
-            );
+            assert!(matches!(error, IdentityError::Host { .. }), "{bad:?} gave {error}");
         }
     }
 
     #[test]
     fn no_certificate_outlives_its_authority() {
-        let error = authority()
-            .issue_operator(&"operator".parse().unwrap(), days(11))
-            .unwrap_err();
-        assert!(
-            matches!(error, IdentityError::OutlivesAuthority { .. }),
-            "{error}"
-        );
+        let error = authority().issue_operator(&"operator".parse().unwrap(), days(11)).unwrap_err();
+        assert!(matches!(error, IdentityError::OutlivesAuthority { .. }), "{error}");
     }
 
     #[test]
     fn debug_output_shows_no_private_key() {
         let authority = authority();
-        let credential = authority
-            .issue_operator(&"operator".parse().unwrap(), days(1))
-            .unwrap();
+        let credential = authority.issue_operator(&"operator".parse().unwrap(), days(1)).unwrap();
         let shown = format!("{authority:?} {credential:?}");
         let secret = credential.private_key_pem().lines().nth(1).unwrap();
         assert!(!shown.contains(secret) && !shown.contains("PRIVATE"), "{shown}");

@@ -42,9 +42,7 @@ impl CertificateSummary {
         if !rest.is_empty() {
             return Err(invalid(format!("{} bytes follow the certificate", rest.len())));
         }
-        let names = certificate
-            .subject_alternative_name()
-            .map_err(|error| invalid(error.to_string()))?;
+        let names = certificate.subject_alternative_name().map_err(|error| invalid(error.to_string()))?;
         let (mut hosts, mut uris) = (Vec::new(), Vec::new());
         for name in names.iter().flat_map(|extension| &extension.value.general_names) {
             match name {

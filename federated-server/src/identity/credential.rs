@@ -20,12 +20,7 @@ pub struct Credential {
 impl Credential {
     pub(super) fn new(certificate: rcgen::Certificate, key: &KeyPair, not_after: SystemTime) -> Self {
         let key_pem = Zeroizing::new(key.serialize_pem());
-        Self {
-            certificate,
-            key_pem,
-            key_der: Zeroizing::new(key.serialize_der()),
-            not_after,
-        }
+        Self { certificate, key_pem, key_der: Zeroizing::new(key.serialize_der()), not_after }
     }
 
     /// The certificate in DER form.

@@ -56,10 +56,7 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     sync_folder(path)
 }
 
-#[cfg_attr(
-    not(unix),
-    expect(unused_variables, reason = "file modes are a matter of Unix")
-)]
+#[cfg_attr(not(unix), expect(unused_variables, reason = "file modes are a matter of Unix"))]
 fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

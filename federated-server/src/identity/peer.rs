@@ -25,10 +25,7 @@ impl FromStr for OperatorName {
     fn from_str(text: &str) -> Result<Self, IdError> {
         match text.parse::<ParticipantName>() {
             Ok(name) => Ok(Self(name.into())),
-            Err(IdError::Name { found, .. }) => Err(IdError::Name {
-                kind: "operator",
-                found,
-            }),
+            Err(IdError::Name { found, .. }) => Err(IdError::Name { kind: "operator", found }),
             Err(other) => Err(other),
         }
     }
@@ -42,10 +39,7 @@ impl fmt::Display for OperatorName {
 
 /// What a peer may do, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a third role changes what every caller must decide"
-)]
+#[expect(clippy::exhaustive_enums, reason = "a third role changes what every caller must decide")]
 pub enum Role {
     /// Trains: joins, downloads models, uploads updates.
     Participant(ParticipantName),
@@ -64,13 +58,9 @@ impl Role {
     }
 
     fn from_urn(urn: &str) -> Result<Self, IdentityError> {
-        let invalid = || IdentityError::Urn {
-            found: urn.chars().take(120).collect(),
-        };
-        let (role, name) = urn
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.split_once(':'))
-            .ok_or_else(invalid)?;
+        let invalid = || IdentityError::Urn { found: urn.chars().take(120).collect() };
+        let (role, name) =
+            urn.strip_prefix(PREFIX).and_then(|rest| rest.split_once(':')).ok_or_else(invalid)?;
         match role {
             "participant" => name.parse().map(Self::Participant).map_err(|_| invalid()),
             "operator" => name.parse().map(Self::Operator).map_err(|_| invalid()),
@@ -111,18 +101,11 @@ impl PeerIdentity {
     /// that starts with `urn:federated:`, [`IdentityError::Urn`] if that name is of no known form.
     pub fn from_certificate(certificate: &CertificateDer<'_>) -> Result<Self, IdentityError> {
         let summary = CertificateSummary::from_der(certificate)?;
-        let ours: Vec<_> = summary
-            .uris
-            .iter()
-            .filter(|uri| uri.starts_with(PREFIX))
-            .collect();
+        let ours: Vec<_> = summary.uris.iter().filter(|uri| uri.starts_with(PREFIX)).collect();
         let [urn] = ours.as_slice() else {
             return Err(IdentityError::Names { found: ours.len() });
         };
-        Ok(Self {
-            role: Role::from_urn(urn)?,
-            fingerprint: Digest::of(certificate),
-        })
+        Ok(Self { role: Role::from_urn(urn)?, fingerprint: Digest::of(certificate) })
     }
 }
 
@@ -139,15 +122,8 @@ mod tests {
 
     fn with_uris(uris: &[&str]) -> CertificateDer<'static> {
         let mut params = CertificateParams::default();
-        params.subject_alt_names = uris
-            .iter()
-            .map(|uri| SanType::URI((*uri).try_into().unwrap()))
-            .collect();
-        params
-            .self_signed(&KeyPair::generate().unwrap())
-            .unwrap()
-            .der()
-            .clone()
+        params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
     }
 
     #[test]
@@ -160,9 +136,7 @@ mod tests {
         assert_eq!(peer.role, Role::Participant(name));
         assert_eq!(peer.fingerprint, credential.fingerprint());
 
-        let credential = authority
-            .issue_operator(&"root".parse().unwrap(), validity)
-            .unwrap();
+        let credential = authority.issue_operator(&"root".parse().unwrap(), validity).unwrap();
         let peer = PeerIdentity::from_certificate(credential.certificate()).unwrap();
         assert_eq!(peer.role.to_string(), "operator root");
     }
@@ -170,17 +144,10 @@ mod tests {
     #[test]
     fn a_certificate_without_exactly_one_good_name_is_nobody() {
         let nobody = |uris: &[&str]| PeerIdentity::from_certificate(&with_uris(uris)).unwrap_err();
-        assert!(matches!(
-            nobody(&["https://example.org"]),
-            IdentityError::Names { found: 0 }
-        ));
+        assert!(matches!(nobody(&["https://example.org"]), IdentityError::Names { found: 0 }));
         let two = ["urn:federated:participant:a", "urn:federated:operator:a"];
         assert!(matches!(nobody(&two), IdentityError::Names { found: 2 }));
-        for bad in [
-            "urn:federated:participant:../a",
-            "urn:federated:root:a",
-            "urn:federated:participant",
-        ] {
+        for bad in ["urn:federated:participant:../a", "urn:federated:root:a", "urn:federated:participant"] {
             let error = nobody(&[bad]);
             assert!(matches!(error, IdentityError::Urn { .. }), "{bad} gave {error}");
             assert_eq!(error.reason().unwrap().as_str(), "CERTIFICATE_INVALID");

@@ -25,11 +25,7 @@ impl Enrolment {
     /// The enrolment that makes `credential` count from `now` on.
     #[must_use]
     pub fn of(credential: &Credential, now: SystemTime) -> Self {
-        Self {
-            fingerprint: credential.fingerprint(),
-            not_after: credential.not_after(),
-            enrolled_at: now,
-        }
+        Self { fingerprint: credential.fingerprint(), not_after: credential.not_after(), enrolled_at: now }
     }
 }
 
@@ -49,10 +45,7 @@ impl TryFrom<RawEnrolment> for Enrolment {
             humantime::parse_rfc3339(text).map_err(|error| format!("`{key}` is `{text}`: {error}"))
         };
         Ok(Self {
-            fingerprint: raw
-                .fingerprint
-                .parse()
-                .map_err(|error| format!("`fingerprint`: {error}"))?,
+            fingerprint: raw.fingerprint.parse().map_err(|error| format!("`fingerprint`: {error}"))?,
             not_after: moment("not_after", &raw.not_after)?,
             enrolled_at: moment("enrolled_at", &raw.enrolled_at)?,
         })
@@ -72,9 +65,7 @@ impl Roster {
     /// The roster in `folder`, which must exist before the first enrolment.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-        }
+        Self { folder: folder.into() }
     }
 
     /// The folder.
@@ -158,10 +149,7 @@ impl Roster {
     ///
     /// [`IdentityError::Read`].
     pub fn names(&self) -> Result<Vec<ParticipantName>, IdentityError> {
-        let failed = |source| IdentityError::Read {
-            path: self.folder.clone(),
-            source,
-        };
+        let failed = |source| IdentityError::Read { path: self.folder.clone(), source };
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name();
@@ -194,10 +182,7 @@ mod tests {
     }
 
     fn peer(name: &str, certificate: &[u8]) -> PeerIdentity {
-        PeerIdentity {
-            role: Role::Participant(name.parse().unwrap()),
-            fingerprint: Digest::of(certificate),
-        }
+        PeerIdentity { role: Role::Participant(name.parse().unwrap()), fingerprint: Digest::of(certificate) }
     }
 
     #[test]
@@ -227,12 +212,7 @@ mod tests {
     fn operators_need_no_entry() {
         let roster = Roster::new("no-such-folder");
         let role = Role::Operator("operator".parse().unwrap());
-        roster
-            .check(&PeerIdentity {
-                role,
-                fingerprint: Digest::of(b""),
-            })
-            .unwrap();
+        roster.check(&PeerIdentity { role, fingerprint: Digest::of(b"") }).unwrap();
     }
 
     #[test]
@@ -244,10 +224,7 @@ mod tests {
         }
         fs::write(folder.path().join("va.toml~"), "").unwrap();
         let names = roster.names().unwrap();
-        assert_eq!(
-            names.iter().map(ParticipantName::as_str).collect::<Vec<_>>(),
-            ["hungary", "va"]
-        );
+        assert_eq!(names.iter().map(ParticipantName::as_str).collect::<Vec<_>>(), ["hungary", "va"]);
     }
 
     #[test]
@@ -255,9 +232,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("va.toml"), "fingerprint = \"00\"").unwrap();
         let error = Roster::new(folder.path()).check(&peer("va", b"")).unwrap_err();
-        assert!(
-            error.to_string().contains("va.toml") && error.reason().is_none(),
-            "{error}"
-        );
+        assert!(error.to_string().contains("va.toml") && error.reason().is_none(), "{error}");
     }
 }

@@ -37,18 +37,10 @@ const SOON: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 
 /// TLS says that the peer holds a certificate of the authority; [`PeerIdentity`](super::PeerIdentity) says whose, and
 /// the [`Roster`](super::Roster) whether it still counts. No early data is accepted: it can be replayed.
 pub fn server_config(files: &TlsFiles, now: SystemTime) -> Result<Arc<ServerConfig>, IdentityError> {
-    let Loaded {
-        provider,
-        roots,
-        chain,
-        key,
-    } = Loaded::from_files(files, now)?;
+    let Loaded { provider, roots, chain, key } = Loaded::from_files(files, now)?;
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()
-        .map_err(|error| IdentityError::Authority {
-            path: files.ca.clone(),
-            detail: error.to_string(),
-        })?;
+        .map_err(|error| IdentityError::Authority { path: files.ca.clone(), detail: error.to_string() })?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(|source| IdentityError::Tls { source })?
@@ -69,18 +61,10 @@ pub fn server_config(files: &TlsFiles, now: SystemTime) -> Result<Arc<ServerConf
 ///
 /// As [`server_config`].
 pub fn client_config(files: &TlsFiles, now: SystemTime) -> Result<Arc<ClientConfig>, IdentityError> {
-    let Loaded {
-        provider,
-        roots,
-        chain,
-        key,
-    } = Loaded::from_files(files, now)?;
+    let Loaded { provider, roots, chain, key } = Loaded::from_files(files, now)?;
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()
-        .map_err(|error| IdentityError::Authority {
-            path: files.ca.clone(),
-            detail: error.to_string(),
-        })?;
+        .map_err(|error| IdentityError::Authority { path: files.ca.clone(), detail: error.to_string() })?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(|source| IdentityError::Tls { source })?
@@ -93,11 +77,7 @@ pub fn client_config(files: &TlsFiles, now: SystemTime) -> Result<Arc<ClientConf
 }
 
 fn key_pair(files: &TlsFiles, source: rustls::Error) -> IdentityError {
-    IdentityError::KeyPair {
-        certificate: files.certificate.clone(),
-        key: files.key.clone(),
-        source,
-    }
+    IdentityError::KeyPair { certificate: files.certificate.clone(), key: files.key.clone(), source }
 }
 
 struct Loaded {
@@ -122,21 +102,14 @@ impl Loaded {
             .map_err(|error| unreadable(&files.key, "a private key", error))?;
         warn_if_others_may_read(&files.key);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        Ok(Self {
-            provider,
-            roots: Arc::new(roots),
-            chain,
-            key,
-        })
+        Ok(Self { provider, roots: Arc::new(roots), chain, key })
     }
 }
 
 /// The certificates in a PEM file, at least one, all valid at `now`.
 fn certificates(path: &Path, now: SystemTime) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let failed = |error| unreadable(path, "a certificate", error);
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(failed)?;
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(failed)?;
     if chain.is_empty() {
         return Err(failed(pem::Error::NoItemsFound));
     }
@@ -147,22 +120,14 @@ fn certificates(path: &Path, now: SystemTime) -> Result<Vec<CertificateDer<'stat
 }
 
 fn check_dates(path: &Path, certificate: &CertificateDer<'_>, now: SystemTime) -> Result<(), IdentityError> {
-    let CertificateSummary {
-        not_before,
-        not_after,
-        ..
-    } = CertificateSummary::from_der(certificate).map_err(|error| IdentityError::Pem {
-        path: path.to_owned(),
-        expected: "a certificate",
-        found: error.to_string(),
-    })?;
-    if now < not_before || now > not_after {
-        return Err(IdentityError::OutOfDate {
+    let CertificateSummary { not_before, not_after, .. } = CertificateSummary::from_der(certificate)
+        .map_err(|error| IdentityError::Pem {
             path: path.to_owned(),
-            not_before,
-            not_after,
-            now,
-        });
+            expected: "a certificate",
+            found: error.to_string(),
+        })?;
+    if now < not_before || now > not_after {
+        return Err(IdentityError::OutOfDate { path: path.to_owned(), not_before, not_after, now });
     }
     if now.checked_add(SOON).is_some_and(|soon| soon > not_after) {
         let not_after = humantime::format_rfc3339_seconds(not_after);
@@ -177,16 +142,8 @@ pub(super) fn unreadable(path: &Path, expected: &'static str, error: pem::Error)
         pem::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => {
             IdentityError::Read { path, source }
         }
-        pem::Error::NoItemsFound => IdentityError::Pem {
-            path,
-            expected,
-            found: "none".to_owned(),
-        },
-        other => IdentityError::Pem {
-            path,
-            expected,
-            found: other.to_string(),
-        },
+        pem::Error::NoItemsFound => IdentityError::Pem { path, expected, found: "none".to_owned() },
+        other => IdentityError::Pem { path, expected, found: other.to_string() },
     }
 }
 

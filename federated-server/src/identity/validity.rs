@@ -34,10 +34,7 @@ impl Validity {
             return Err(IdentityError::Validity);
         }
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        Ok(Self {
-            not_before: at(start),
-            not_after: at(end),
-        })
+        Ok(Self { not_before: at(start), not_after: at(end) })
     }
 
     /// `days` days from `now`, starting five minutes earlier to allow for clocks that differ.

@@ -34,16 +34,9 @@ impl OperatorClient {
     /// [`OperatorError`] when the files cannot be used or the coordinator cannot be reached.
     pub async fn connect(config: &OperatorConfig) -> Result<Self, OperatorError> {
         let tls = TlsConnector::from(tls::client_config(&config.tls, SystemTime::now())?);
-        let unreachable = |detail: String| OperatorError::Unreachable {
-            address: config.address.to_string(),
-            detail,
-        };
-        let host = config
-            .address
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let unreachable =
+            |detail: String| OperatorError::Unreachable { address: config.address.to_string(), detail };
+        let host = config.address.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let (port, name) = (config.address.port(), ServerName::try_from(host.clone()));
         let name = Arc::new(name.map_err(|error| unreachable(error.to_string()))?);
         let connector = tower::service_fn(move |_: Uri| {
@@ -62,9 +55,7 @@ impl OperatorClient {
             .connect_with_connector(connector)
             .await
             .map_err(|error| unreachable(innermost(&error)))?;
-        Ok(Self {
-            client: OperationClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES),
-        })
+        Ok(Self { client: OperationClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES) })
     }
 
     /// Starts a job: `job_toml` is the job file's text, `model` the initial model.
@@ -73,20 +64,12 @@ impl OperatorClient {
     /// [`OperatorError`] when the file has a mistake or the coordinator refuses.
     pub async fn start(&mut self, job_toml: &str, model: &ModelParameters) -> Result<JobName, OperatorError> {
         let config = JobConfig::parse(job_toml)?;
-        let content = ModelContent {
-            layout: model.layout().clone(),
-            digest: model.digest(),
-        };
-        let header = v1::StartJobHeader {
-            job_toml: job_toml.to_owned(),
-            model: Some((&content).into()),
-        };
+        let content = ModelContent { layout: model.layout().clone(), digest: model.digest() };
+        let header = v1::StartJobHeader { job_toml: job_toml.to_owned(), model: Some((&content).into()) };
         let chunks = split(Bytes::from(model.to_le_bytes()), 0, DEFAULT_CHUNK_BYTES).map(Part::Chunk);
         let parts = std::iter::once(Part::Header(header)).chain(chunks);
         let messages = parts.map(|part| v1::StartJobRequest { part: Some(part) });
-        self.client
-            .start_job(tokio_stream::iter(messages.collect::<Vec<_>>()))
-            .await?;
+        self.client.start_job(tokio_stream::iter(messages.collect::<Vec<_>>())).await?;
         Ok(config.plan.job().clone())
     }
 
@@ -116,9 +99,7 @@ impl OperatorClient {
     /// # Errors
     /// [`OperatorError`] when there is no such job, it has ended, or the connection fails.
     pub async fn stop(&mut self, job: &JobName) -> Result<(), OperatorError> {
-        self.client
-            .stop_job(v1::StopJobRequest { job: job.to_string() })
-            .await?;
+        self.client.stop_job(v1::StopJobRequest { job: job.to_string() }).await?;
         Ok(())
     }
 
@@ -140,18 +121,12 @@ impl OperatorClient {
         sequence.finish()?;
         let model = ModelParameters::from_le_bytes(content.layout, &bytes)?;
         let (expected, found) = (content.digest, model.digest());
-        if found == expected {
-            Ok(model)
-        } else {
-            Err(WireError::DigestMismatch { expected, found }.into())
-        }
+        if found == expected { Ok(model) } else { Err(WireError::DigestMismatch { expected, found }.into()) }
     }
 }
 
 fn request(job: Option<&JobName>) -> v1::GetStatusRequest {
-    v1::GetStatusRequest {
-        job: job.map_or_else(String::new, ToString::to_string),
-    }
+    v1::GetStatusRequest { job: job.map_or_else(String::new, ToString::to_string) }
 }
 
 /// The last error of a chain: the reason, without the layers that passed it on.

@@ -58,9 +58,7 @@ impl From<tonic::Status> for OperatorError {
     fn from(status: tonic::Status) -> Self {
         match Refusal::from_status(&status) {
             Some(refusal) => Self::Refused { refusal },
-            None => Self::Call {
-                detail: federated_proto::refusal::cut(status.message()),
-            },
+            None => Self::Call { detail: federated_proto::refusal::cut(status.message()) },
         }
     }
 }

@@ -17,9 +17,7 @@ pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
 
 /// Makes the names in a folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(StoreError::io("sync", path))
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(StoreError::io("sync", path))
 }
 
 /// Gives a finished, synced file its name. After this the file survives a crash, whole.
@@ -42,11 +40,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
 
 /// Removes a file or a folder with all it holds; that it is not there is fine.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
-    let removed = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(StoreError::io("remove", path)(error))

@@ -52,6 +52,12 @@ pub enum StoreError {
         /// What is there.
         found: String,
     },
+    /// A spooled upload went bad between two connections, or was bad from the start.
+    #[error("{path}: the upload does not have the content announced; upload it again from the start", path = .path.display())]
+    SpoolDamaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// What a peer sent cannot be stored.
     #[error(transparent)]
     Content(#[from] WireError),
@@ -65,7 +71,9 @@ impl StoreError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Io { .. } | Self::Locked { .. } | Self::Damaged { .. } => Fault::Environment,
+            Self::Io { .. } | Self::Locked { .. } | Self::Damaged { .. } | Self::SpoolDamaged { .. } => {
+                Fault::Environment
+            }
             Self::Record { source, .. } => source.fault(),
             Self::UnknownModel { .. } => Fault::Peer,
             Self::Content(error) => error.fault(),
@@ -79,9 +87,11 @@ impl StoreError {
         match self {
             Self::UnknownModel { .. } => ReasonCode::new("MODEL_UNKNOWN"),
             Self::Content(error) => error.reason(),
-            Self::Io { .. } | Self::Locked { .. } | Self::Damaged { .. } | Self::Record { .. } => {
-                ReasonCode::new("STORAGE_UNAVAILABLE")
-            }
+            Self::Io { .. }
+            | Self::Locked { .. }
+            | Self::Damaged { .. }
+            | Self::SpoolDamaged { .. }
+            | Self::Record { .. } => ReasonCode::new("STORAGE_UNAVAILABLE"),
             Self::Aggregate(_) => ReasonCode::new("INTERNAL"),
         }
     }

@@ -38,11 +38,7 @@ impl Store {
         let lock = File::create(&path).map_err(StoreError::io("make", &path))?;
         match lock.try_lock() {
             Ok(()) => {
-                let store = Self {
-                    root,
-                    numbers: AtomicU64::new(0),
-                    _lock: lock,
-                };
+                let store = Self { root, numbers: AtomicU64::new(0), _lock: lock };
                 store.remove_leftovers()?;
                 Ok(store)
             }
@@ -101,12 +97,7 @@ impl Store {
         let entries = fs::read_dir(&folder).map_err(StoreError::io("list", &folder))?;
         let mut paths = Vec::new();
         for entry in entries {
-            paths.push(
-                entry
-                    .map_err(StoreError::io("list", &folder))?
-                    .path()
-                    .join("record"),
-            );
+            paths.push(entry.map_err(StoreError::io("list", &folder))?.path().join("record"));
         }
         paths.sort();
         // A folder without a record belongs to a job whose start was never confirmed.
@@ -129,10 +120,7 @@ mod tests {
     fn two_coordinators_cannot_share_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let first = Store::open(folder.path()).unwrap();
-        assert!(matches!(
-            Store::open(folder.path()),
-            Err(StoreError::Locked { .. })
-        ));
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::Locked { .. })));
         drop(first);
         assert!(Store::open(folder.path()).is_ok());
     }
@@ -141,20 +129,11 @@ mod tests {
     fn records_come_back_and_a_damaged_one_is_not_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        store
-            .save_record(&"b".parse().unwrap(), &"second".to_owned())
-            .unwrap();
-        store
-            .save_record(&"a".parse().unwrap(), &"first".to_owned())
-            .unwrap();
-        store
-            .save_record(&"a".parse().unwrap(), &"newer".to_owned())
-            .unwrap();
+        store.save_record(&"b".parse().unwrap(), &"second".to_owned()).unwrap();
+        store.save_record(&"a".parse().unwrap(), &"first".to_owned()).unwrap();
+        store.save_record(&"a".parse().unwrap(), &"newer".to_owned()).unwrap();
         assert_eq!(store.load_records::<String>().unwrap(), ["newer", "second"]);
         fs::write(folder.path().join("jobs/a/record"), b"FEDC").unwrap();
-        assert!(matches!(
-            store.load_records::<String>(),
-            Err(StoreError::Record { .. })
-        ));
+        assert!(matches!(store.load_records::<String>(), Err(StoreError::Record { .. })));
     }
 }

@@ -37,16 +37,9 @@ impl Store {
     /// [`StoreError::Io`] when the file cannot be made.
     pub fn new_model(&self, job: &str) -> Result<ModelWriter, StoreError> {
         // Two writers never share a temporary file, even if two operators start the same job at once.
-        let path = self
-            .root()
-            .join("models")
-            .join(format!("{job}-{}.new", self.next_number()));
+        let path = self.root().join("models").join(format!("{job}-{}.new", self.next_number()));
         let file = File::create(&path).map_err(StoreError::io("make", &path))?;
-        Ok(ModelWriter {
-            path,
-            file: BufWriter::with_capacity(1 << 20, file),
-            hasher: DigestBuilder::new(),
-        })
+        Ok(ModelWriter { path, file: BufWriter::with_capacity(1 << 20, file), hasher: DigestBuilder::new() })
     }
 
     /// Removes a model that no job needs any more.
@@ -73,9 +66,7 @@ impl ModelWriter {
     /// [`StoreError::Io`], for instance when the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.hasher.update(bytes);
-        self.file
-            .write_all(bytes)
-            .map_err(StoreError::io("write", &self.path))
+        self.file.write_all(bytes).map_err(StoreError::io("write", &self.path))
     }
 
     /// Makes the model durable under its digest; `expected` is the digest it must have, if that is known.
@@ -111,13 +102,7 @@ mod tests {
         assert_eq!(store.open_model(digest).unwrap().1, 4);
         let mut writer = store.new_model("job").unwrap();
         writer.write(b"other").unwrap();
-        assert!(matches!(
-            writer.finish(&store, Some(digest)),
-            Err(StoreError::Content(_))
-        ));
-        assert!(matches!(
-            store.open_model(Digest::of(b"other")),
-            Err(StoreError::UnknownModel { .. })
-        ));
+        assert!(matches!(writer.finish(&store, Some(digest)), Err(StoreError::Content(_))));
+        assert!(matches!(store.open_model(Digest::of(b"other")), Err(StoreError::UnknownModel { .. })));
     }
 }

@@ -47,11 +47,7 @@ impl Reduction<'_> {
     pub fn run(&self, store: &Store) -> Result<Digest, StoreError> {
         let (mut base, _) = store.open_model(self.base)?;
         let open = |participant| store.open_update(self.task, participant, self.layout);
-        let mut updates = self
-            .contributions
-            .keys()
-            .map(open)
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut updates = self.contributions.keys().map(open).collect::<Result<Vec<_>, _>>()?;
         let mut writer = store.new_model(self.task.job.as_str())?;
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut done = 0_u64;
@@ -59,9 +55,8 @@ impl Reduction<'_> {
             let mut batch = Vec::with_capacity(threads);
             let mut offset = done;
             while batch.len() < threads && offset < self.layout.elements() {
-                let length = usize::try_from(self.layout.elements() - offset)
-                    .unwrap_or(usize::MAX)
-                    .min(BLOCK);
+                let length =
+                    usize::try_from(self.layout.elements() - offset).unwrap_or(usize::MAX).min(BLOCK);
                 batch.push((offset, self.read(&mut base, &mut updates, length)?));
                 offset += length as u64;
             }
@@ -92,9 +87,7 @@ impl Reduction<'_> {
             let spawn = |(offset, columns)| scope.spawn(move || self.combine(offset, columns));
             let workers: Vec<_> = batch.into_iter().map(spawn).collect();
             let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             workers.into_iter().map(join).collect()
         })
@@ -102,16 +95,10 @@ impl Reduction<'_> {
 
     fn combine(&self, offset: u64, columns: Columns) -> Result<Vec<f32>, StoreError> {
         let Columns { mut model, updates } = columns;
-        let weighted = |(receipt, values): (&Receipt, _)| WeightedBlock {
-            examples: receipt.examples,
-            values,
-        };
-        let blocks: Vec<_> = self
-            .contributions
-            .values()
-            .zip(updates.iter().map(Vec::as_slice))
-            .map(weighted)
-            .collect();
+        let weighted =
+            |(receipt, values): (&Receipt, _)| WeightedBlock { examples: receipt.examples, values };
+        let blocks: Vec<_> =
+            self.contributions.values().zip(updates.iter().map(Vec::as_slice)).map(weighted).collect();
         let combined = self.strategy.aggregator().combine(&blocks)?;
         self.strategy.apply(&mut model, &combined);
         check_values(self.layout, offset, &model).map_err(WireError::from)?;
@@ -133,11 +120,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let elements = 3 * BLOCK + 17;
         let layout = ModelLayout::new(vec![TensorSpec::new("w", [elements as u64])]).unwrap();
-        let task = TaskId {
-            job: "job".parse().unwrap(),
-            round: RoundNumber::FIRST,
-            attempt: 1,
-        };
+        let task = TaskId { job: "job".parse().unwrap(), round: RoundNumber::FIRST, attempt: 1 };
         let model: Vec<f32> = (0..elements).map(|n| n as f32).collect();
         let mut writer = store.new_model("job").unwrap();
         writer.write(&values_to_le_bytes(&model)).unwrap();
@@ -151,24 +134,11 @@ mod tests {
             partial.write(&bytes).unwrap();
             partial.finish(&layout).unwrap();
             let examples = ExampleCount::new(examples).unwrap();
-            contributions.insert(
-                participant,
-                Receipt {
-                    content,
-                    examples,
-                    metrics: Metrics::new(),
-                },
-            );
+            contributions.insert(participant, Receipt { content, examples, metrics: Metrics::new() });
         }
         let strategy = FedSgd { learning_rate: 0.1 };
         let (layout, contributions) = (&layout, &contributions);
-        let reduction = Reduction {
-            task: &task,
-            layout,
-            base,
-            contributions,
-            strategy: &strategy,
-        };
+        let reduction = Reduction { task: &task, layout, base, contributions, strategy: &strategy };
         let digest = reduction.run(&store).unwrap();
         let expected: Vec<f32> = model.iter().map(|value| value + 4.0).collect();
         assert_eq!(digest, Digest::of(&values_to_le_bytes(&expected)));

@@ -62,29 +62,22 @@ impl Store {
     ) -> Result<PartialUpdate, StoreError> {
         let durable = self.uploaded(task, participant, content)?;
         if offset != 0 && offset != durable {
-            return Err(WireError::ChunkOffset {
-                expected: durable,
-                found: offset,
-            }
-            .into());
+            return Err(WireError::ChunkOffset { expected: durable, found: offset }.into());
         }
         durable::folder(&self.task_folder(task))?;
         let path = self.partial_path(task, participant);
-        let mut file = if offset == 0 {
-            File::create(&path)
-        } else {
-            OpenOptions::new().append(true).open(&path)
-        }
-        .map_err(StoreError::io("open", &path))?;
+        let mut file =
+            if offset == 0 { File::create(&path) } else { OpenOptions::new().append(true).open(&path) }
+                .map_err(StoreError::io("open", &path))?;
         if offset == 0 {
-            file.write_all(content.as_bytes())
-                .map_err(StoreError::io("write", &path))?;
+            file.write_all(content.as_bytes()).map_err(StoreError::io("write", &path))?;
         }
         Ok(PartialUpdate {
             target: self.update_path(task, participant),
             path,
             file,
             content,
+            resumed: offset != 0,
         })
     }
 
@@ -112,6 +105,8 @@ pub struct PartialUpdate {
     target: PathBuf,
     file: File,
     content: Digest,
+    /// Whether bytes of an earlier connection, perhaps of an earlier process, are in it.
+    resumed: bool,
 }
 
 impl PartialUpdate {
@@ -120,31 +115,26 @@ impl PartialUpdate {
     /// # Errors
     /// [`StoreError::Io`], for instance when the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file
-            .write_all(bytes)
-            .map_err(StoreError::io("write", &self.path))
-    }
-
-    /// Makes what has come so far durable.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn sync(&self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(StoreError::io("sync", &self.path))
+        self.file.write_all(bytes).map_err(StoreError::io("write", &self.path))
     }
 
     /// Checks the whole update (length, digest, every value finite) and makes it durable.
     ///
-    /// An update that fails is removed: sending the same bytes again would fail again.
+    /// An update that fails is removed. If all of it came on one connection, sending the same bytes again would fail
+    /// again.
     ///
     /// # Errors
-    /// [`StoreError::Content`] when the content is not what was announced or cannot be used, [`StoreError::Io`].
+    /// [`StoreError::Content`] when the content is not what was announced or cannot be used,
+    /// [`StoreError::SpoolDamaged`] when that may be the disk's doing, [`StoreError::Io`].
     pub fn finish(self, layout: &ModelLayout) -> Result<(), StoreError> {
         if let Err(error) = self.check(layout) {
-            if matches!(error, StoreError::Content(_)) {
-                durable::remove(&self.path)?;
+            if !matches!(error, StoreError::Content(_)) {
+                return Err(error);
             }
-            return Err(error);
+            durable::remove(&self.path)?;
+            // After a power failure the disk may have lost bytes that had come: then the participant is not to blame.
+            let path = self.path;
+            return Err(if self.resumed { StoreError::SpoolDamaged { path } } else { error });
         }
         self.file.sync_all().map_err(StoreError::io("sync", &self.path))?;
         durable::publish(&self.path, &self.target)
@@ -158,22 +148,15 @@ impl PartialUpdate {
             .map_err(StoreError::io("read", &self.path))?;
         let (mut hasher, mut read, total) = (DigestBuilder::new(), 0_u64, layout.bytes());
         while read < total {
-            let length = usize::try_from(total - read)
-                .unwrap_or(usize::MAX)
-                .min(CHECK_BLOCK);
+            let length = usize::try_from(total - read).unwrap_or(usize::MAX).min(CHECK_BLOCK);
             let bytes = block.get_mut(..length).unwrap_or_default();
-            file.read_exact(bytes)
-                .map_err(StoreError::io("read", &self.path))?;
+            file.read_exact(bytes).map_err(StoreError::io("read", &self.path))?;
             hasher.update(bytes);
             check_values(layout, read / 4, &values_from_le_bytes(bytes)).map_err(WireError::from)?;
             read += length as u64;
         }
         let (expected, found) = (self.content, hasher.finish());
-        if found == expected {
-            Ok(())
-        } else {
-            Err(WireError::DigestMismatch { expected, found }.into())
-        }
+        if found == expected { Ok(()) } else { Err(WireError::DigestMismatch { expected, found }.into()) }
     }
 }
 
@@ -187,20 +170,13 @@ impl Store {
     ) -> Result<File, StoreError> {
         let path = self.update_path(task, participant);
         let mut file = File::open(&path).map_err(StoreError::io("open", &path))?;
-        let length = fs::metadata(&path)
-            .map_err(StoreError::io("look at", &path))?
-            .len();
+        let length = fs::metadata(&path).map_err(StoreError::io("look at", &path))?.len();
         let expected = layout.bytes() + 32;
         if length != expected {
             let (expected, found) = (format!("{expected} bytes"), format!("{length}"));
-            return Err(StoreError::Damaged {
-                path,
-                expected,
-                found,
-            });
+            return Err(StoreError::Damaged { path, expected, found });
         }
-        file.read_exact(&mut [0; 32])
-            .map_err(StoreError::io("read", &path))?;
+        file.read_exact(&mut [0; 32]).map_err(StoreError::io("read", &path))?;
         Ok(file)
     }
 }
@@ -208,6 +184,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use federated_core::{
+        fault::Fault,
         ids::RoundNumber,
         model::{TensorSpec, values_to_le_bytes},
     };
@@ -227,11 +204,7 @@ mod tests {
         Bench {
             store: Store::open(folder.path()).unwrap(),
             _folder: folder,
-            task: TaskId {
-                job: "job".parse().unwrap(),
-                round: RoundNumber::FIRST,
-                attempt: 1,
-            },
+            task: TaskId { job: "job".parse().unwrap(), round: RoundNumber::FIRST, attempt: 1 },
             site: "site".parse().unwrap(),
             layout: ModelLayout::new(vec![TensorSpec::new("w", [3])]).unwrap(),
         }
@@ -239,20 +212,10 @@ mod tests {
 
     #[test]
     fn an_upload_goes_on_where_it_broke_off() {
-        let Bench {
-            store,
-            task,
-            site,
-            layout,
-            _folder,
-        } = bench();
+        let Bench { store, task, site, layout, _folder } = bench();
         let bytes = values_to_le_bytes(&[1.0, 2.0, 3.0]);
         let content = Digest::of(&bytes);
-        store
-            .resume_upload(&task, &site, content, 0)
-            .unwrap()
-            .write(&bytes[..5])
-            .unwrap();
+        store.resume_upload(&task, &site, content, 0).unwrap().write(&bytes[..5]).unwrap();
         assert_eq!(store.uploaded(&task, &site, content).unwrap(), 5);
         assert_eq!(store.uploaded(&task, &site, Digest::of(b"other")).unwrap(), 0);
         assert!(store.resume_upload(&task, &site, content, 3).is_err());
@@ -260,25 +223,28 @@ mod tests {
         partial.write(&bytes[5..]).unwrap();
         partial.finish(&layout).unwrap();
         let mut read = Vec::new();
-        store
-            .open_update(&task, &site, &layout)
-            .unwrap()
-            .read_to_end(&mut read)
-            .unwrap();
+        store.open_update(&task, &site, &layout).unwrap().read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes);
         store.remove_updates(&task).unwrap();
         assert!(store.open_update(&task, &site, &layout).is_err());
     }
 
     #[test]
+    fn what_a_disk_lost_between_two_connections_is_not_the_participants_fault() {
+        let Bench { store, task, site, layout, _folder } = bench();
+        let bytes = values_to_le_bytes(&[1.0, 2.0, 3.0]);
+        let content = Digest::of(&bytes);
+        store.resume_upload(&task, &site, content, 0).unwrap().write(&[0; 5]).unwrap();
+        let mut partial = store.resume_upload(&task, &site, content, 5).unwrap();
+        partial.write(&bytes[5..]).unwrap();
+        let error = partial.finish(&layout).unwrap_err();
+        assert!(matches!(error, StoreError::SpoolDamaged { .. }) && error.fault() == Fault::Environment);
+        assert_eq!(store.uploaded(&task, &site, content).unwrap(), 0, "it begins anew");
+    }
+
+    #[test]
     fn content_that_is_wrong_or_not_finite_does_not_stay() {
-        let Bench {
-            store,
-            task,
-            site,
-            layout,
-            _folder,
-        } = bench();
+        let Bench { store, task, site, layout, _folder } = bench();
         let bytes = values_to_le_bytes(&[1.0, f32::NAN, 3.0]);
         for announced in [Digest::of(&bytes), Digest::of(b"something else")] {
             let mut partial = store.resume_upload(&task, &site, announced, 0).unwrap();

@@ -17,9 +17,5 @@ fn required<T>(field: &'static str, value: Option<T>) -> Result<T, WireError> {
 }
 
 fn range(field: &'static str, expected: impl Into<String>, found: impl ToString) -> WireError {
-    WireError::Range {
-        field,
-        expected: expected.into(),
-        found: found.to_string(),
-    }
+    WireError::Range { field, expected: expected.into(), found: found.to_string() }
 }

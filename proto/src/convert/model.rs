@@ -33,10 +33,7 @@ impl TryFrom<v1::ModelRef> for ModelContent {
             let expected = format!("{}, four bytes an element", layout.bytes());
             return Err(range("model.size_bytes", expected, wire.size_bytes));
         }
-        Ok(Self {
-            digest: digest("model.sha256", &wire.sha256)?,
-            layout,
-        })
+        Ok(Self { digest: digest("model.sha256", &wire.sha256)?, layout })
     }
 }
 
@@ -78,9 +75,7 @@ impl From<&ModelLayout> for v1::ModelLayout {
             element_type: v1::ElementType::F32.into(),
             shape: tensor.shape.clone(),
         });
-        Self {
-            tensors: tensors.collect(),
-        }
+        Self { tensors: tensors.collect() }
     }
 }
 
@@ -88,29 +83,18 @@ impl TryFrom<v1::TaskId> for TaskId {
     type Error = WireError;
 
     fn try_from(wire: v1::TaskId) -> Result<Self, WireError> {
-        let job = wire.job.parse().map_err(|source| WireError::Id {
-            field: "task.job",
-            source,
-        })?;
+        let job = wire.job.parse().map_err(|source| WireError::Id { field: "task.job", source })?;
         let round = RoundNumber::new(wire.round).ok_or_else(|| range("task.round", "at least 1", 0))?;
         if wire.attempt == 0 {
             return Err(range("task.attempt", "at least 1", 0));
         }
-        Ok(Self {
-            job,
-            round,
-            attempt: wire.attempt,
-        })
+        Ok(Self { job, round, attempt: wire.attempt })
     }
 }
 
 impl From<&TaskId> for v1::TaskId {
     fn from(task: &TaskId) -> Self {
-        Self {
-            job: task.job.to_string(),
-            round: task.round.get(),
-            attempt: task.attempt,
-        }
+        Self { job: task.job.to_string(), round: task.round.get(), attempt: task.attempt }
     }
 }
 
@@ -120,11 +104,7 @@ mod tests {
 
     fn layout(element_type: i32) -> v1::ModelLayout {
         v1::ModelLayout {
-            tensors: vec![v1::TensorSpec {
-                name: "w".to_owned(),
-                element_type,
-                shape: vec![2, 3],
-            }],
+            tensors: vec![v1::TensorSpec { name: "w".to_owned(), element_type, shape: vec![2, 3] }],
         }
     }
 
@@ -133,10 +113,9 @@ mod tests {
         let wire = layout(v1::ElementType::F32.into());
         let parsed = ModelLayout::try_from(wire.clone()).unwrap();
         assert_eq!(v1::ModelLayout::from(&parsed), wire);
-        for (element_type, name) in [
-            (v1::ElementType::F16 as i32, "f16"),
-            (99, "an unknown element type (99)"),
-        ] {
+        for (element_type, name) in
+            [(v1::ElementType::F16 as i32, "f16"), (99, "an unknown element type (99)")]
+        {
             let error = ModelLayout::try_from(layout(element_type)).unwrap_err();
             assert_eq!(error.reason().as_str(), "UPDATE_WRONG_DTYPE");
             assert!(error.to_string().contains(name), "{error}");
@@ -145,33 +124,11 @@ mod tests {
 
     #[test]
     fn task_ids_are_checked() {
-        let wire = v1::TaskId {
-            job: "heart".to_owned(),
-            round: 3,
-            attempt: 1,
-        };
+        let wire = v1::TaskId { job: "heart".to_owned(), round: 3, attempt: 1 };
         assert_eq!(v1::TaskId::from(&TaskId::try_from(wire.clone()).unwrap()), wire);
-        assert!(
-            TaskId::try_from(v1::TaskId {
-                round: 0,
-                ..wire.clone()
-            })
-            .is_err()
-        );
-        assert!(
-            TaskId::try_from(v1::TaskId {
-                attempt: 0,
-                ..wire.clone()
-            })
-            .is_err()
-        );
-        assert!(
-            TaskId::try_from(v1::TaskId {
-                job: "../x".to_owned(),
-                ..wire
-            })
-            .is_err()
-        );
+        assert!(TaskId::try_from(v1::TaskId { round: 0, ..wire.clone() }).is_err());
+        assert!(TaskId::try_from(v1::TaskId { attempt: 0, ..wire.clone() }).is_err());
+        assert!(TaskId::try_from(v1::TaskId { job: "../x".to_owned(), ..wire }).is_err());
     }
 
     #[test]
@@ -182,19 +139,7 @@ mod tests {
         };
         let wire = v1::ModelRef::from(&model);
         assert_eq!(ModelContent::try_from(wire.clone()).unwrap(), model);
-        assert!(
-            ModelContent::try_from(v1::ModelRef {
-                size_bytes: 23,
-                ..wire.clone()
-            })
-            .is_err()
-        );
-        assert!(
-            ModelContent::try_from(v1::ModelRef {
-                sha256: Bytes::from_static(b"x"),
-                ..wire
-            })
-            .is_err()
-        );
+        assert!(ModelContent::try_from(v1::ModelRef { size_bytes: 23, ..wire.clone() }).is_err());
+        assert!(ModelContent::try_from(v1::ModelRef { sha256: Bytes::from_static(b"x"), ..wire }).is_err());
     }
 }

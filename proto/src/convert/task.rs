@@ -12,10 +12,7 @@ impl v1::TrainTask {
     /// The message for a task that closes in `remaining`.
     #[must_use]
     pub fn new(task: &TrainTask, remaining: Duration) -> Self {
-        let model = ModelContent {
-            layout: task.layout.clone(),
-            digest: task.model,
-        };
+        let model = ModelContent { layout: task.layout.clone(), digest: task.model };
         Self {
             id: Some((&task.id).into()),
             rounds: task.rounds,
@@ -41,11 +38,7 @@ impl TryFrom<v1::TrainTask> for TrainTask {
         let model = ModelContent::try_from(required("train.model", wire.model)?)?;
         let learning_rate = wire.learning_rate;
         if !(learning_rate.is_finite() && learning_rate > 0.0) {
-            return Err(range(
-                "train.learning_rate",
-                "a finite number above 0",
-                learning_rate,
-            ));
+            return Err(range("train.learning_rate", "a finite number above 0", learning_rate));
         }
         let epochs =
             NonZeroU32::new(wire.local_epochs).ok_or_else(|| range("train.local_epochs", "at least 1", 0))?;
@@ -55,11 +48,7 @@ impl TryFrom<v1::TrainTask> for TrainTask {
             rounds: wire.rounds,
             layout: model.layout,
             model: model.digest,
-            work: LocalWork {
-                epochs,
-                batch,
-                learning_rate,
-            },
+            work: LocalWork { epochs, batch, learning_rate },
             seed: wire.seed,
             cohort_size: wire.cohort_size,
             settings: wire.settings,
@@ -78,19 +67,11 @@ mod tests {
 
     fn task(batch: BatchSize) -> TrainTask {
         TrainTask {
-            id: TaskId {
-                job: "heart".parse().unwrap(),
-                round: RoundNumber::FIRST,
-                attempt: 2,
-            },
+            id: TaskId { job: "heart".parse().unwrap(), round: RoundNumber::FIRST, attempt: 2 },
             rounds: 9,
             layout: ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap(),
             model: Digest::of(b"model"),
-            work: LocalWork {
-                epochs: NonZeroU32::new(3).unwrap(),
-                batch,
-                learning_rate: 0.1,
-            },
+            work: LocalWork { epochs: NonZeroU32::new(3).unwrap(), batch, learning_rate: 0.1 },
             seed: u64::MAX,
             cohort_size: 4,
             settings: [("optimizer".to_owned(), "sgd".to_owned())].into(),
@@ -110,21 +91,9 @@ mod tests {
     fn impossible_work_is_refused() {
         let wire = v1::TrainTask::new(&task(BatchSize::All), Duration::ZERO);
         for learning_rate in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-            assert!(
-                TrainTask::try_from(v1::TrainTask {
-                    learning_rate,
-                    ..wire.clone()
-                })
-                .is_err()
-            );
+            assert!(TrainTask::try_from(v1::TrainTask { learning_rate, ..wire.clone() }).is_err());
         }
-        assert!(
-            TrainTask::try_from(v1::TrainTask {
-                local_epochs: 0,
-                ..wire.clone()
-            })
-            .is_err()
-        );
+        assert!(TrainTask::try_from(v1::TrainTask { local_epochs: 0, ..wire.clone() }).is_err());
         assert!(TrainTask::try_from(v1::TrainTask { model: None, ..wire }).is_err());
     }
 }

@@ -37,10 +37,7 @@ impl TryFrom<v1::UpdateHeader> for UpdateHeader {
             return Err(ModelError::ValueCount { expected, found }.into());
         }
         if wire.metrics.len() > MAX_METRICS {
-            return Err(MetricsError::TooMany {
-                found: wire.metrics.len(),
-            }
-            .into());
+            return Err(MetricsError::TooMany { found: wire.metrics.len() }.into());
         }
         let mut metrics = Metrics::new();
         for (name, value) in wire.metrics {
@@ -64,11 +61,7 @@ impl From<&UpdateHeader> for v1::UpdateHeader {
             sha256: Bytes::copy_from_slice(header.content.as_bytes()),
             size_bytes: header.layout.bytes(),
             examples: header.examples.into(),
-            metrics: header
-                .metrics
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            metrics: header.metrics.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
 }
@@ -85,11 +78,7 @@ mod tests {
         let mut metrics = Metrics::new();
         metrics.insert("loss", 0.5).unwrap();
         UpdateHeader {
-            task: TaskId {
-                job: "heart".parse().unwrap(),
-                round: RoundNumber::FIRST,
-                attempt: 1,
-            },
+            task: TaskId { job: "heart".parse().unwrap(), round: RoundNumber::FIRST, attempt: 1 },
             layout: ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap(),
             content: Digest::of(b"update"),
             examples: ExampleCount::new(7).unwrap(),
@@ -111,35 +100,11 @@ mod tests {
     fn what_cannot_be_used_is_refused_with_its_reason() {
         let wire = v1::UpdateHeader::from(&header());
         let reason = |wire: v1::UpdateHeader| UpdateHeader::try_from(wire).unwrap_err().reason();
-        assert_eq!(
-            reason(v1::UpdateHeader {
-                examples: 0,
-                ..wire.clone()
-            })
-            .as_str(),
-            "UPDATE_EXAMPLE_COUNT"
-        );
-        assert_eq!(
-            reason(v1::UpdateHeader {
-                size_bytes: 9,
-                ..wire.clone()
-            })
-            .as_str(),
-            "UPDATE_WRONG_SIZE"
-        );
+        assert_eq!(reason(v1::UpdateHeader { examples: 0, ..wire.clone() }).as_str(), "UPDATE_EXAMPLE_COUNT");
+        assert_eq!(reason(v1::UpdateHeader { size_bytes: 9, ..wire.clone() }).as_str(), "UPDATE_WRONG_SIZE");
         let metrics = [("loss".to_owned(), f64::NAN)].into();
-        assert_eq!(
-            reason(v1::UpdateHeader {
-                metrics,
-                ..wire.clone()
-            })
-            .as_str(),
-            "METRICS_INVALID"
-        );
-        assert_eq!(
-            reason(v1::UpdateHeader { task: None, ..wire }).as_str(),
-            "MESSAGE_INVALID"
-        );
+        assert_eq!(reason(v1::UpdateHeader { metrics, ..wire.clone() }).as_str(), "METRICS_INVALID");
+        assert_eq!(reason(v1::UpdateHeader { task: None, ..wire }).as_str(), "MESSAGE_INVALID");
     }
 
     proptest! {

@@ -77,10 +77,7 @@ impl<'a> From<&'a v1::JobStatus> for Job<'a> {
             round: job.round,
             rounds: job.rounds,
             attempt: job.attempt,
-            model_sha256: job
-                .model
-                .as_ref()
-                .map_or_else(String::new, |model| hexadecimal(&model.sha256)),
+            model_sha256: job.model.as_ref().map_or_else(String::new, |model| hexadecimal(&model.sha256)),
             bytes_up: job.bytes_up,
             bytes_down: job.bytes_down,
             cohort: job.cohort.iter().map(Member::from).collect(),
@@ -92,11 +89,7 @@ impl<'a> From<&'a v1::JobStatus> for Job<'a> {
 
 impl<'a> From<&'a v1::MemberStatus> for Member<'a> {
     fn from(member: &'a v1::MemberStatus) -> Self {
-        Self {
-            participant: &member.participant,
-            state: member_name(member),
-            message: &member.message,
-        }
+        Self { participant: &member.participant, state: member_name(member), message: &member.message }
     }
 }
 
@@ -119,17 +112,7 @@ impl<'a> From<&'a v1::RoundReport> for Round<'a> {
 
 impl<'a> From<&'a v1::Incident> for Incident<'a> {
     fn from(incident: &'a v1::Incident) -> Self {
-        let v1::Incident {
-            at_ms,
-            participant,
-            reason,
-            message,
-        } = incident;
-        Self {
-            at_ms: *at_ms,
-            participant,
-            reason,
-            message,
-        }
+        let v1::Incident { at_ms, participant, reason, message } = incident;
+        Self { at_ms: *at_ms, participant, reason, message }
     }
 }

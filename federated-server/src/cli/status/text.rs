@@ -22,23 +22,13 @@ impl Display for Report<'_> {
 
 fn write_job(f: &mut Formatter<'_>, job: &v1::JobStatus) -> fmt::Result {
     let (name, state) = (&job.job, state_name(job));
-    write!(
-        f,
-        "{name}: {state}, round {} of {}, attempt {}",
-        job.round, job.rounds, job.attempt
-    )?;
+    write!(f, "{name}: {state}, round {} of {}, attempt {}", job.round, job.rounds, job.attempt)?;
     writeln!(f, ", {} bytes up, {} bytes down", job.bytes_up, job.bytes_down)?;
     if !job.message.is_empty() {
         writeln!(f, "  {}", job.message)?;
     }
     for member in &job.cohort {
-        writeln!(
-            f,
-            "  {:<24} {} {}",
-            member.participant,
-            member_name(member),
-            member.message
-        )?;
+        writeln!(f, "  {:<24} {} {}", member.participant, member_name(member), member.message)?;
     }
     if let Some(round) = job.history.last() {
         let (number, attempt) = (round.round, round.attempt);
@@ -49,10 +39,7 @@ fn write_job(f: &mut Formatter<'_>, job: &v1::JobStatus) -> fmt::Result {
                 f,
                 "  last: round {number} completed in {seconds} s by {sites} sites with {examples} examples"
             )?;
-            round
-                .metrics
-                .iter()
-                .try_for_each(|(name, value)| write!(f, ", {name} {value:.4}"))?;
+            round.metrics.iter().try_for_each(|(name, value)| write!(f, ", {name} {value:.4}"))?;
             writeln!(f)?;
         } else {
             writeln!(
@@ -63,11 +50,7 @@ fn write_job(f: &mut Formatter<'_>, job: &v1::JobStatus) -> fmt::Result {
         }
     }
     for incident in job.incidents.iter().rev().take(5) {
-        writeln!(
-            f,
-            "  refused: {} {}: {}",
-            incident.participant, incident.reason, incident.message
-        )?;
+        writeln!(f, "  refused: {} {}: {}", incident.participant, incident.reason, incident.message)?;
     }
     match &job.model {
         Some(model) => writeln!(f, "  model {}", hexadecimal(&model.sha256)),

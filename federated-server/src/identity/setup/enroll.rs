@@ -30,13 +30,7 @@ impl EnrollOptions {
     /// The participant `name` of the coordinator in `dir`, for a year.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>, name: ParticipantName) -> Self {
-        Self {
-            dir: dir.into(),
-            name,
-            out: None,
-            address: None,
-            days: Validity::LEAF_DAYS,
-        }
+        Self { dir: dir.into(), name, out: None, address: None, days: Validity::LEAF_DAYS }
     }
 }
 
@@ -66,10 +60,7 @@ pub struct Bundle {
 /// The bundle holds the participant's private key: carry it over a channel that only the site can read.
 pub fn enroll(options: &EnrollOptions, now: SystemTime) -> Result<Bundle, SetupError> {
     let config = CoordinatorConfig::in_dir(&options.dir)?;
-    let folder = options
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(options.name.as_str()));
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(options.name.as_str()));
     if folder.exists() {
         return Err(SetupError::BundleExists { path: folder });
     }
@@ -78,12 +69,7 @@ pub fn enroll(options: &EnrollOptions, now: SystemTime) -> Result<Bundle, SetupE
     let credential = authority.issue_participant(&options.name, Validity::days(now, options.days)?)?;
 
     let enrolment = Enrolment::of(&credential, now);
-    let bundle = Bundle {
-        folder,
-        address,
-        not_after: credential.not_after(),
-        replaced: false,
-    };
+    let bundle = Bundle { folder, address, not_after: credential.not_after(), replaced: false };
     write(&bundle, &options.name, authority.certificate_pem(), &credential)?;
     // After the bundle: a bundle that cannot be written leaves the participant's present certificate in force.
     let roster = Roster::new(config.enrolled);
@@ -99,10 +85,9 @@ fn address(
     let hosts = super::renew::server_hosts(config)?;
     match asked {
         Some(address) if hosts.iter().any(|host| same_host(host, address.host())) => Ok(address),
-        Some(address) => Err(SetupError::HostNotNamed {
-            host: address.host().to_owned(),
-            named: hosts.join(", "),
-        }),
+        Some(address) => {
+            Err(SetupError::HostNotNamed { host: address.host().to_owned(), named: hosts.join(", ") })
+        }
         None => {
             let host = hosts.first().map_or("localhost", String::as_str);
             let bracketed = if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) {
@@ -121,12 +106,7 @@ fn write(
     ca_pem: &str,
     credential: &Credential,
 ) -> Result<(), IdentityError> {
-    let Bundle {
-        folder,
-        address,
-        not_after,
-        ..
-    } = bundle;
+    let Bundle { folder, address, not_after, .. } = bundle;
     files::create_private_folder(folder)?;
     files::write_private(&folder.join("participant.key"), credential.private_key_pem())?;
     files::write_public(&folder.join("participant.pem"), &credential.certificate_pem())?;
@@ -134,9 +114,6 @@ fn write(
     let text = TEMPLATE
         .replace("{name}", name.as_str())
         .replace("{address}", &address.to_string())
-        .replace(
-            "{not_after}",
-            &humantime::format_rfc3339_seconds(*not_after).to_string(),
-        );
+        .replace("{not_after}", &humantime::format_rfc3339_seconds(*not_after).to_string());
     files::write_public(&folder.join("participant.toml"), &text)
 }

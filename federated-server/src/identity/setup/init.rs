@@ -36,12 +36,7 @@ impl InitOptions {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         let listen = CoordinatorConfig::defaults_in(&dir).listen;
-        Self {
-            dir,
-            hosts: Vec::new(),
-            listen,
-            days: Validity::LEAF_DAYS,
-        }
+        Self { dir, hosts: Vec::new(), listen, days: Validity::LEAF_DAYS }
     }
 }
 
@@ -69,18 +64,9 @@ pub fn init(options: &InitOptions, now: SystemTime) -> Result<CoordinatorConfig,
     files::create_private_folder(&config.state)?;
     files::create_private_folder(&config.enrolled)?;
     let ca_key = config.tls.ca.with_extension("key");
-    write_pair(
-        &config.tls.ca,
-        authority.certificate_pem(),
-        &ca_key,
-        &authority.private_key_pem(),
-    )?;
+    write_pair(&config.tls.ca, authority.certificate_pem(), &ca_key, &authority.private_key_pem())?;
     write_credential(&config.tls.certificate, &config.tls.key, &server)?;
-    write_credential(
-        &config.operator.tls.certificate,
-        &config.operator.tls.key,
-        &operator,
-    )?;
+    write_credential(&config.operator.tls.certificate, &config.operator.tls.key, &operator)?;
     let text = TEMPLATE
         .replace("{listen}", &options.listen.to_string())
         .replace("{port}", &options.listen.port().to_string());
@@ -100,20 +86,11 @@ pub(super) fn with_local(hosts: &[String]) -> Vec<String> {
 }
 
 fn default_operator() -> Result<OperatorName, IdentityError> {
-    "operator"
-        .parse()
-        .map_err(|error: IdError| IdentityError::Certificate {
-            detail: error.to_string(),
-        })
+    "operator".parse().map_err(|error: IdError| IdentityError::Certificate { detail: error.to_string() })
 }
 
 fn write_credential(certificate: &Path, key: &Path, credential: &Credential) -> Result<(), IdentityError> {
-    write_pair(
-        certificate,
-        &credential.certificate_pem(),
-        key,
-        credential.private_key_pem(),
-    )
+    write_pair(certificate, &credential.certificate_pem(), key, credential.private_key_pem())
 }
 
 fn write_pair(

@@ -31,11 +31,7 @@ pub fn renew(dir: &Path, hosts: &[String], days: u32, now: SystemTime) -> Result
     let config = CoordinatorConfig::in_dir(dir)?;
     let authority = authority_of(&config)?;
     let validity = Validity::days(now, days)?;
-    let hosts = if hosts.is_empty() {
-        server_hosts(&config)?
-    } else {
-        with_local(hosts)
-    };
+    let hosts = if hosts.is_empty() { server_hosts(&config)? } else { with_local(hosts) };
     let operator_files = &config.operator.tls;
     let operator = PeerIdentity::from_certificate(&read(&operator_files.certificate)?)?;
 
@@ -45,10 +41,7 @@ pub fn renew(dir: &Path, hosts: &[String], days: u32, now: SystemTime) -> Result
         let credential = authority.issue_operator(&name, validity)?;
         replace(&operator_files.certificate, &operator_files.key, &credential)?;
     }
-    Ok(Renewal {
-        hosts,
-        not_after: validity.not_after(),
-    })
+    Ok(Renewal { hosts, not_after: validity.not_after() })
 }
 
 /// The hosts that the coordinator's present certificate names.

@@ -78,12 +78,7 @@ fn only_their_owner_may_read_keys() {
     let (folder, config) = initialised();
     let bundle = enroll(&enrolment(&folder, "bundle"), SystemTime::now()).unwrap();
     let ca_key = config.tls.ca.with_extension("key");
-    for key in [
-        ca_key,
-        config.tls.key,
-        config.operator.tls.key,
-        bundle.folder.join("participant.key"),
-    ] {
+    for key in [ca_key, config.tls.key, config.operator.tls.key, bundle.folder.join("participant.key")] {
         assert_eq!(mode(&key), 0o600, "{}", key.display());
         assert_eq!(mode(key.parent().unwrap()), 0o700, "{}", key.display());
     }
@@ -99,23 +94,14 @@ fn a_bundle_has_all_that_a_site_needs() {
     let text = fs::read_to_string(bundle.folder.join("participant.toml")).unwrap();
     let table: toml::Table = text.parse().unwrap();
     assert_eq!(table["name"].as_str(), Some("cleveland"));
-    assert_eq!(
-        table["coordinator"].as_str(),
-        Some("https://coordinator.example:8443")
-    );
+    assert_eq!(table["coordinator"].as_str(), Some("https://coordinator.example:8443"));
     let keys = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(keys(&table), "coordinator device log name policy state tls");
-    assert_eq!(
-        keys(table["policy"].as_table().unwrap()),
-        "max_local_epochs max_model min_cohort"
-    );
+    assert_eq!(keys(table["policy"].as_table().unwrap()), "max_local_epochs max_model min_cohort");
 
     let file = |name: &str| bundle.folder.join(table["tls"][name].as_str().unwrap());
-    let files = crate::config::TlsFiles {
-        ca: file("ca"),
-        certificate: file("certificate"),
-        key: file("key"),
-    };
+    let files =
+        crate::config::TlsFiles { ca: file("ca"), certificate: file("certificate"), key: file("key") };
     tls::client_config(&files, SystemTime::now()).unwrap();
     let certificate = renew::read(&files.certificate).unwrap();
     let peer = PeerIdentity::from_certificate(&certificate).unwrap();
@@ -140,10 +126,7 @@ fn enrolling_again_replaces_the_certificate_but_never_a_folder() {
         Roster::new(&config.enrolled).check(&PeerIdentity::from_certificate(&certificate).unwrap())
     };
     check(&second).unwrap();
-    assert_eq!(
-        check(&first).unwrap_err().reason().unwrap().as_str(),
-        "CERTIFICATE_SUPERSEDED"
-    );
+    assert_eq!(check(&first).unwrap_err().reason().unwrap().as_str(), "CERTIFICATE_SUPERSEDED");
 }
 
 #[test]
@@ -152,22 +135,11 @@ fn an_address_that_the_certificate_does_not_name_is_refused_until_renewed() {
     let mut options = enrolment(&folder, "bundle");
     options.address = Some("https://elsewhere.example:443".parse().unwrap());
     let error = enroll(&options, SystemTime::now()).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("coordinator.example, localhost, 127.0.0.1"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("coordinator.example, localhost, 127.0.0.1"), "{error}");
     assert!(!folder.path().join("bundle").exists());
 
     let operator = renew::read(&config.operator.tls.certificate).unwrap();
-    let renewal = renew(
-        &dir(&folder),
-        &["elsewhere.example".to_owned()],
-        30,
-        SystemTime::now(),
-    )
-    .unwrap();
+    let renewal = renew(&dir(&folder), &["elsewhere.example".to_owned()], 30, SystemTime::now()).unwrap();
     assert_eq!(renewal.hosts, ["elsewhere.example", "localhost", "127.0.0.1"]);
     enroll(&options, SystemTime::now()).unwrap();
     assert_ne!(operator, renew::read(&config.operator.tls.certificate).unwrap());
@@ -180,8 +152,5 @@ fn an_address_that_the_certificate_does_not_name_is_refused_until_renewed() {
 fn commands_on_a_folder_without_a_coordinator_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let error = enroll(&enrolment(&folder, "bundle"), SystemTime::now()).unwrap_err();
-    assert!(
-        error.to_string().contains("coordinator.toml") && error.to_string().contains("init"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("coordinator.toml") && error.to_string().contains("init"), "{error}");
 }

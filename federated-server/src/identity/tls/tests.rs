@@ -23,11 +23,7 @@ impl Scene {
     fn new() -> Self {
         let now = SystemTime::now();
         let authority = CertificateAuthority::create(Validity::days(now, 3650).unwrap()).unwrap();
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            authority,
-            now,
-        }
+        Self { folder: tempfile::tempdir().unwrap(), authority, now }
     }
 
     fn days(&self, days: u32) -> Validity {
@@ -37,11 +33,7 @@ impl Scene {
     /// One side's files; the other side must come from `authority`.
     fn files(&self, side: &str, authority: &CertificateAuthority, credential: &Credential) -> TlsFiles {
         let path = |name: &str| -> PathBuf { self.folder.path().join(format!("{side}-{name}")) };
-        let files = TlsFiles {
-            ca: path("ca.pem"),
-            certificate: path("cert.pem"),
-            key: path("cert.key"),
-        };
+        let files = TlsFiles { ca: path("ca.pem"), certificate: path("cert.pem"), key: path("cert.key") };
         fs::write(&files.ca, authority.certificate_pem()).unwrap();
         fs::write(&files.certificate, credential.certificate_pem()).unwrap();
         fs::write(&files.key, credential.private_key_pem()).unwrap();
@@ -49,10 +41,7 @@ impl Scene {
     }
 
     fn server_files(&self) -> TlsFiles {
-        let credential = self
-            .authority
-            .issue_server(&["localhost".to_owned()], self.days(365))
-            .unwrap();
+        let credential = self.authority.issue_server(&["localhost".to_owned()], self.days(365)).unwrap();
         self.files("server", &self.authority, &credential)
     }
 
@@ -61,9 +50,7 @@ impl Scene {
     }
 
     fn participant(&self, authority: &CertificateAuthority, validity: Validity) -> Credential {
-        authority
-            .issue_participant(&"cleveland".parse().unwrap(), validity)
-            .unwrap()
+        authority.issue_participant(&"cleveland".parse().unwrap(), validity).unwrap()
     }
 
     /// A client of a hospital that does not check its own certificate's dates, as ours does.
@@ -124,9 +111,7 @@ fn a_participant_of_the_authority_is_let_in_and_known() {
     let server = handshake(scene.server(), client, "localhost").unwrap();
     assert_eq!(server.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
     assert_eq!(server.alpn_protocol(), Some(ALPN));
-    let [certificate] = server.peer_certificates().unwrap() else {
-        panic!("one certificate was sent")
-    };
+    let [certificate] = server.peer_certificates().unwrap() else { panic!("one certificate was sent") };
     let peer = PeerIdentity::from_certificate(certificate).unwrap();
     assert_eq!(peer.fingerprint, credential.fingerprint());
     assert_eq!(peer.role.to_string(), "participant cleveland");
@@ -145,10 +130,7 @@ fn a_certificate_of_another_authority_is_refused() {
     let other = CertificateAuthority::create(scene.days(3650)).unwrap();
     let credential = scene.participant(&other, scene.days(365));
     let refusal = handshake(scene.server(), scene.client(Some(&credential)), "localhost").unwrap_err();
-    assert_eq!(
-        refusal,
-        Error::InvalidCertificate(CertificateError::UnknownIssuer)
-    );
+    assert_eq!(refusal, Error::InvalidCertificate(CertificateError::UnknownIssuer));
 }
 
 #[test]
@@ -158,10 +140,7 @@ fn an_expired_certificate_is_refused() {
     let credential = scene.participant(&scene.authority, expired);
     let refusal = handshake(scene.server(), scene.client(Some(&credential)), "localhost").unwrap_err();
     assert!(
-        matches!(
-            refusal,
-            Error::InvalidCertificate(CertificateError::ExpiredContext { .. })
-        ),
+        matches!(refusal, Error::InvalidCertificate(CertificateError::ExpiredContext { .. })),
         "{refusal}"
     );
 }
@@ -169,19 +148,13 @@ fn an_expired_certificate_is_refused() {
 #[test]
 fn a_server_s_certificate_opens_no_connection_and_a_participant_s_accepts_none() {
     let scene = Scene::new();
-    let server = scene
-        .authority
-        .issue_server(&["localhost".to_owned()], scene.days(1))
-        .unwrap();
+    let server = scene.authority.issue_server(&["localhost".to_owned()], scene.days(1)).unwrap();
     let refusal = handshake(scene.server(), scene.client(Some(&server)), "localhost").unwrap_err();
     assert!(matches!(refusal, Error::InvalidCertificate(_)), "{refusal}");
 
     let participant = scene.participant(&scene.authority, scene.days(1));
-    let impostor = server_config(
-        &scene.files("impostor", &scene.authority, &participant),
-        scene.now,
-    )
-    .unwrap();
+    let impostor =
+        server_config(&scene.files("impostor", &scene.authority, &participant), scene.now).unwrap();
     let refusal = handshake(impostor, scene.client(Some(&participant)), "localhost").unwrap_err();
     assert!(matches!(refusal, Error::InvalidCertificate(_)), "{refusal}");
 }
@@ -203,41 +176,19 @@ fn files_that_cannot_be_used_are_named_with_a_remedy() {
         assert_ne!(error.fault(), Fault::Bug, "{error}");
         error.to_string()
     };
-    let missing = TlsFiles {
-        key: scene.folder.path().join("absent.key"),
-        ..files.clone()
-    };
+    let missing = TlsFiles { key: scene.folder.path().join("absent.key"), ..files.clone() };
     assert!(refusal(&missing, scene.now).contains("absent.key"));
 
-    let swapped = TlsFiles {
-        certificate: files.key.clone(),
-        ..files.clone()
-    };
+    let swapped = TlsFiles { certificate: files.key.clone(), ..files.clone() };
     let text = refusal(&swapped, scene.now);
-    assert!(
-        text.contains("server-cert.key: expected a certificate in PEM form, found none"),
-        "{text}"
-    );
+    assert!(text.contains("server-cert.key: expected a certificate in PEM form, found none"), "{text}");
 
-    let other = scene.files(
-        "other",
-        &scene.authority,
-        &scene.participant(&scene.authority, scene.days(1)),
-    );
-    let text = refusal(
-        &TlsFiles {
-            key: other.key,
-            ..files.clone()
-        },
-        scene.now,
-    );
+    let other = scene.files("other", &scene.authority, &scene.participant(&scene.authority, scene.days(1)));
+    let text = refusal(&TlsFiles { key: other.key, ..files.clone() }, scene.now);
     assert!(text.contains("other-cert.key cannot be used together"), "{text}");
 
     let text = refusal(&files, scene.now + 366 * DAY);
-    assert!(
-        text.contains("server-cert.pem is valid from") && text.contains("renew"),
-        "{text}"
-    );
+    assert!(text.contains("server-cert.pem is valid from") && text.contains("renew"), "{text}");
 }
 
 #[test]
