@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The participant of Federated: trains locally with burn and takes part in rounds.
+//!
+//! An application brings a [`LocalTrainer`](trainer::LocalTrainer) and puts a [`FederatedClient`] together; the binary
+//! does the same with a trainer for tables.
+//!
+//! Map:
+//! - [`FederatedClient`]: a participant, put together and run; [`event`] is what it tells;
+//! - [`config`]: `participant.toml`; [`policy`]: what the site agrees to; [`check`]: whether all of it will work;
+//! - `session`: connect, negotiate, attend, train, deliver; [`transport`]: the connection under it; [`state`]: what
+//!   survives a restart;
+//! - [`telemetry`]: the binary's log;
+//! - [`dataset`]: local examples, from memory or a CSV file;
+//! - [`device`]: where training runs, chosen at run time;
+//! - [`parameters`]: a burn module as [`ModelParameters`](federated_core::model::ModelParameters) and back;
+//! - [`trainer`]: one task's local work, which never sees the network.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+pub mod check;
+pub mod config;
+pub mod dataset;
+pub mod device;
+pub mod event;
+pub mod parameters;
+pub mod policy;
+mod session;
+pub mod state;
+pub mod telemetry;
+pub mod trainer;
+pub mod transport;
+
+pub use builder::{FederatedClient, FederatedClientBuilder};
+pub use session::{Backoff, ClientError};

@@ -1,2 +1,11 @@
-//! Binary.
-fn main() {}
+//! The program `federated-client`: a participant with the built-in trainer for tables.
+
+mod cli;
+
+/// Training allocates and frees large buffers all the time; this allocator keeps them at hand.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<std::process::ExitCode> {
+    cli::main()
+}

@@ -1,0 +1,28 @@
+//! Whether a participant will work: every part tried before a job needs it.
+//!
+//! [`check`] gives one [`Finding`] for each thing looked at. `files` looks at certificates, key and state folder,
+//! `coordinator` connects as a participant does, `local` reads the table and tries the device.
+
+mod coordinator;
+mod files;
+mod finding;
+mod local;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+pub use finding::{Finding, Verdict};
+
+use crate::config::ParticipantConfig;
+
+/// Looks at everything that a participant needs. `now` is the moment at which certificates must be valid.
+///
+/// It reaches out to the coordinator, which sees a short visit; a participant that runs meanwhile is not disturbed.
+/// It must run on a Tokio runtime with I/O and time enabled.
+pub async fn check(config: &ParticipantConfig, now: SystemTime) -> Vec<Finding> {
+    let mut findings = files::check(config, now);
+    findings.extend(coordinator::check(config).await);
+    findings.extend(local::check(config).await);
+    findings
+}

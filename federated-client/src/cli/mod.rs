@@ -1,0 +1,77 @@
+//! The command line: `check` tries everything a participant needs, `run` takes part.
+
+mod check;
+mod run;
+mod signals;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use federated_client::{config::ParticipantConfig, device::Device};
+use tokio::runtime::Runtime;
+
+/// How long blocking work may take to end once everything else has.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A participant of a federation: trains on this site's data and sends updates to the coordinator.
+#[derive(Parser)]
+#[command(name = "federated-client", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tries everything this participant needs, and says what to mend.
+    Check(Site),
+    /// Takes part until Ctrl-C or SIGTERM, training on the table of `[data]`.
+    Run(RunArguments),
+}
+
+#[derive(Args)]
+struct Site {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "participant.toml")]
+    config: PathBuf,
+    /// Where to train instead of what the file says: auto, cpu or cuda:N.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<Device>,
+}
+
+#[derive(Args)]
+struct RunArguments {
+    #[command(flatten)]
+    site: Site,
+    /// Ends after this many jobs have ended.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    stop_after_jobs: Option<u32>,
+    /// Saves the newest model of a job that ended, in the state folder as final/JOB.safetensors.
+    #[arg(long)]
+    keep_final_model: bool,
+}
+
+impl Site {
+    fn load(&self) -> anyhow::Result<ParticipantConfig> {
+        let mut config = ParticipantConfig::load(&self.config)?;
+        config.device = self.device.unwrap_or(config.device);
+        Ok(config)
+    }
+}
+
+/// Runs what the arguments ask for.
+pub(crate) fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the network threads cannot be started")?;
+    let result = match arguments.command {
+        Command::Check(site) => check::check(&runtime, &site),
+        Command::Run(arguments) => run::run(&runtime, &arguments).map(|()| ExitCode::SUCCESS),
+    };
+    Runtime::shutdown_timeout(runtime, PATIENCE);
+    result
+}

@@ -1,0 +1,16 @@
+//! `participant.toml`: from text to checked values.
+//!
+//! [`ParticipantConfig`] is what a participant runs with; [`CoordinatorAddress`], [`TlsFiles`], [`TableFile`] and
+//! [`LogConfig`] are its parts; `raw` is the file as written. [`ConfigError`] names the file, the key, what was
+//! expected and what was found. The site's policy is in [`policy`](crate::policy).
+
+mod address;
+mod error;
+mod log;
+mod participant;
+mod raw;
+
+pub use address::CoordinatorAddress;
+pub use error::ConfigError;
+pub use log::{LogConfig, LogFormat};
+pub use participant::{ParticipantConfig, TableFile, TlsFiles};

@@ -1,0 +1,293 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use federated_core::{
+    config::{ConfigError as Mistake, parse_size, parse_toml},
+    ids::{Digest, ParticipantName},
+};
+
+use super::{
+    ConfigError, CoordinatorAddress, LogConfig,
+    raw::{RawParticipant, RawPolicy},
+};
+use crate::{
+    device::{Device, DeviceError},
+    policy::SitePolicy,
+};
+
+/// The files that say who this participant is and whom it trusts, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the authority that the coordinator's certificate must come from.
+    pub ca: PathBuf,
+    /// This participant's certificate.
+    pub certificate: PathBuf,
+    /// The private key of that certificate.
+    pub key: PathBuf,
+}
+
+/// The table that the built-in trainer trains on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFile {
+    /// Comma-separated values with a header line.
+    pub csv: PathBuf,
+    /// The column to predict.
+    pub label: String,
+}
+
+/// What a participant runs with: `participant.toml`, or made in code.
+///
+/// # Examples
+/// ```
+/// use std::path::Path;
+/// use federated_client::config::ParticipantConfig;
+///
+/// let text = r#"
+///     name = "cleveland"
+///     coordinator = "https://coordinator.example:8443"
+///     tls = { ca = "ca.pem", certificate = "participant.pem", key = "participant.key" }
+/// "#;
+/// let config = ParticipantConfig::parse(text, Path::new("/srv/site/participant.toml"))?;
+/// assert_eq!(config.tls.ca, Path::new("/srv/site/ca.pem"));
+/// # Ok::<(), federated_client::config::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantConfig {
+    /// Who this participant is: the name in its certificate.
+    pub name: ParticipantName,
+    /// Where the coordinator is.
+    pub coordinator: CoordinatorAddress,
+    /// Where training runs. Only the built-in trainer reads it.
+    pub device: Device,
+    /// The folder for unfinished downloads, updates that are not yet delivered, and final models.
+    pub state: PathBuf,
+    /// Certificate, key and authority.
+    pub tls: TlsFiles,
+    /// The table of the built-in trainer.
+    pub data: Option<TableFile>,
+    /// What this site agrees to.
+    pub policy: SitePolicy,
+    /// What is logged. Only the binary reads it.
+    pub log: LogConfig,
+}
+
+impl ParticipantConfig {
+    /// The configuration of a bundle in `folder` with every setting at its default: the files `ca.pem`,
+    /// `participant.pem` and `participant.key`, and the state in `state`.
+    #[must_use]
+    pub fn new(name: ParticipantName, coordinator: CoordinatorAddress, folder: &Path) -> Self {
+        Self {
+            name,
+            coordinator,
+            device: Device::Auto,
+            state: folder.join("state"),
+            tls: TlsFiles {
+                ca: folder.join("ca.pem"),
+                certificate: folder.join("participant.pem"),
+                key: folder.join("participant.key"),
+            },
+            data: None,
+            policy: SitePolicy::default(),
+            log: LogConfig::default(),
+        }
+    }
+
+    /// Reads a configuration file. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the file, the key, what was expected, what was found and what to do.
+    pub fn load(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let file = file.as_ref();
+        let text =
+            fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// Parses the text of `file`, without reading that file.
+    ///
+    /// # Errors
+    /// As [`ParticipantConfig::load`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        parse_toml(text)
+            .and_then(|raw| check(raw, folder))
+            .map_err(|mistake| ConfigError::Invalid { file: file.to_owned(), mistake })
+    }
+}
+
+fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistake> {
+    let name = raw.name.parse().map_err(|_| {
+        let expected = "1 to 63 characters from a-z, 0-9 and '-', starting and ending with a letter or digit";
+        let hint = "it is the name given to `federated-coordinator enroll`";
+        Mistake::value("name", expected, quoted(&raw.name), hint)
+    })?;
+    let defaults = ParticipantConfig::new(name, raw.coordinator.parse()?, folder);
+    let data = raw.data.map(|table| TableFile { csv: folder.join(table.csv), label: table.label });
+    if data.as_ref().is_some_and(|table| table.label.is_empty()) {
+        return Err(Mistake::value("data.label", "the name of a column", "\"\"", ""));
+    }
+    Ok(ParticipantConfig {
+        device: raw.device.map_or(Ok(defaults.device), |text| device(&text))?,
+        state: raw.state.map_or(defaults.state, |state| folder.join(state)),
+        tls: TlsFiles {
+            ca: folder.join(raw.tls.ca),
+            certificate: folder.join(raw.tls.certificate),
+            key: folder.join(raw.tls.key),
+        },
+        data,
+        policy: policy(raw.policy)?,
+        log: LogConfig::parse(raw.log.format.as_deref(), raw.log.level)?,
+        name: defaults.name,
+        coordinator: defaults.coordinator,
+    })
+}
+
+fn device(text: &str) -> Result<Device, Mistake> {
+    match text.parse() {
+        Ok(device) => Ok(device),
+        // Read as written: an argument may replace it, and `check` tells what this program lacks.
+        Err(DeviceError::NotBuilt { index }) => Ok(Device::Cuda { index }),
+        Err(_) => {
+            let expected = "\"auto\", \"cpu\" or \"cuda:N\"";
+            Err(Mistake::value("device", expected, quoted(text), "the first GPU is \"cuda:0\""))
+        }
+    }
+}
+
+fn policy(raw: RawPolicy) -> Result<SitePolicy, Mistake> {
+    let default = SitePolicy::default();
+    let at_least_one = |path: &str, number: Option<u32>, default: u32| match number {
+        Some(0) => Err(Mistake::value(path, "a number of at least 1", 0, "")),
+        Some(number) => Ok(number),
+        None => Ok(default),
+    };
+    let allowed = raw
+        .allowed_layouts
+        .map(|texts| texts.iter().map(|text| layout_digest(text)).collect::<Result<_, _>>());
+    Ok(SitePolicy {
+        min_cohort: at_least_one("policy.min_cohort", raw.min_cohort, default.min_cohort)?,
+        max_local_epochs: at_least_one(
+            "policy.max_local_epochs",
+            raw.max_local_epochs,
+            default.max_local_epochs,
+        )?,
+        max_model_bytes: raw
+            .max_model
+            .map_or(Ok(default.max_model_bytes), |size| parse_size("policy.max_model", &size))?,
+        allowed_layouts: allowed.transpose()?,
+    })
+}
+
+fn layout_digest(text: &str) -> Result<Digest, Mistake> {
+    text.parse().map_err(|_| {
+        let expected = "SHA-256 digests of layouts, 64 hexadecimal characters each";
+        let hint = "a declined task's message tells the digest of its layout";
+        Mistake::value("policy.allowed_layouts", expected, quoted(text), hint)
+    })
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.chars().take(120).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use federated_core::fault::Fault;
+
+    use super::*;
+    use crate::config::LogFormat;
+
+    const FILE: &str = r#"
+        name = "cleveland"
+        coordinator = "https://coordinator.example:8443"
+        device = "cuda:0"
+        state = "/var/lib/federated"
+        [tls]
+        ca = "ca.pem"
+        certificate = "participant.pem"
+        key = "/etc/federated/participant.key"
+        [data]
+        csv = "train.csv"
+        label = "sick"
+        [policy]
+        min_cohort = 3
+        max_local_epochs = 5
+        max_model = "64MiB"
+        allowed_layouts = ["0101010101010101010101010101010101010101010101010101010101010101"]
+        [log]
+        format = "json"
+        level = "info,rustls=debug"
+    "#;
+
+    fn parse(text: &str) -> Result<ParticipantConfig, ConfigError> {
+        ParticipantConfig::parse(text, Path::new("/srv/site/participant.toml"))
+    }
+
+    #[test]
+    fn a_file_becomes_checked_values_and_relative_paths_start_at_its_folder() {
+        let config = parse(FILE).unwrap();
+        assert_eq!(config.name.as_str(), "cleveland");
+        assert_eq!(config.device, Device::Cuda { index: 0 });
+        assert_eq!(config.state, Path::new("/var/lib/federated"));
+        assert_eq!(config.tls.certificate, Path::new("/srv/site/participant.pem"));
+        assert_eq!(config.tls.key, Path::new("/etc/federated/participant.key"));
+        assert_eq!(config.data.unwrap().csv, Path::new("/srv/site/train.csv"));
+        assert_eq!(config.policy.min_cohort, 3);
+        assert_eq!(config.policy.max_model_bytes, 64 << 20);
+        assert!(config.policy.allowed_layouts.unwrap().contains(&Digest::from([1; 32])));
+        assert_eq!(config.log.format, LogFormat::Json);
+    }
+
+    #[test]
+    fn what_is_left_out_has_the_defaults_of_a_bundle() {
+        let text = "name = \"a\"\ncoordinator = \"https://a:1\"\n\
+                    tls = { ca = \"ca.pem\", certificate = \"participant.pem\", key = \"participant.key\" }";
+        let bundle = ParticipantConfig::new(
+            "a".parse().unwrap(),
+            "https://a:1".parse().unwrap(),
+            Path::new("/srv/site"),
+        );
+        assert_eq!(parse(text).unwrap(), bundle);
+    }
+
+    #[test]
+    fn each_mistake_names_the_file_the_key_and_what_was_expected_and_found() {
+        let cases = [
+            ("\"cleveland\"", "\"Cleveland\"", "name: expected 1 to 63"),
+            (
+                "https://coord",
+                "http://coord",
+                "coordinator: expected `https://HOST:PORT`, found \"http://coordinator",
+            ),
+            ("\"cuda:0\"", "\"gpu\"", "device: expected \"auto\""),
+            (
+                "min_cohort = 3",
+                "min_cohort = 0",
+                "policy.min_cohort: expected a number of at least 1, found 0",
+            ),
+            ("\"64MiB\"", "\"big\"", "policy.max_model: expected a size such as \"64MiB\""),
+            ("[\"0101", "[\"x101", "policy.allowed_layouts: expected SHA-256 digests"),
+            ("\"json\"", "\"xml\"", "log.format: expected \"text\" or \"json\", found \"xml\""),
+            ("\"info,rustls=debug\"", "\"loud\"", "log.level: expected \"error\""),
+            ("label = \"sick\"", "label = \"\"", "data.label: expected the name of a column"),
+            ("min_cohort", "min_cohorts", "unknown field `min_cohorts`"),
+            ("ca = \"ca.pem\"", "", "missing field `ca`"),
+        ];
+        for (from, to, expected) in cases {
+            assert!(FILE.contains(from), "{from}");
+            let error = parse(&FILE.replacen(from, to, 1)).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with("/srv/site/participant.toml: ") && text.contains(expected), "{text}");
+            assert_eq!(error.fault(), Fault::Caller);
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_where_it_comes_from() {
+        let error = ParticipantConfig::load("/nowhere/participant.toml").unwrap_err();
+        assert!(error.to_string().contains("federated-coordinator enroll NAME"), "{error}");
+        assert_eq!(error.fault(), Fault::Environment);
+    }
+}

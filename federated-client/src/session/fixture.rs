@@ -1,0 +1,29 @@
+//! What the unit tests of several modules work with.
+
+use std::num::NonZeroU32;
+
+use federated_core::{
+    ids::{Digest, RoundNumber, TaskId},
+    model::{ModelLayout, TensorSpec},
+    strategy::{BatchSize, LocalWork},
+    task::TrainTask,
+};
+
+/// The bytes of the model of every [`task`].
+pub(crate) fn model_bytes() -> Vec<u8> {
+    [0.5_f32, -0.5].iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The first attempt at a round of a job, in a cohort of four, with two local epochs.
+pub(crate) fn task(job: &str, round: u32) -> TrainTask {
+    TrainTask {
+        id: TaskId { job: job.parse().unwrap(), round: RoundNumber::new(round).unwrap(), attempt: 1 },
+        rounds: 3,
+        layout: ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap(),
+        model: Digest::of(&model_bytes()),
+        work: LocalWork { epochs: NonZeroU32::new(2).unwrap(), batch: BatchSize::All, learning_rate: 0.1 },
+        seed: u64::from(round),
+        cohort_size: 4,
+        settings: Default::default(),
+    }
+}

@@ -1,0 +1,27 @@
+//! The life of a participant: connect, negotiate, attend, and do what the coordinator asks.
+//!
+//! Read in this order: [`machine`] decides, without any I/O; `directive` turns messages into its inputs; `run` carries
+//! out its actions. `attendance` keeps a connection open with [`Backoff`] between attempts, on which `connection` agrees
+//! with the coordinator; `fetch` and `submit` move models and updates for `transfer`; `worker` is the thread that trains.
+
+mod attendance;
+mod backoff;
+mod call;
+mod connection;
+mod directive;
+mod error;
+mod fetch;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod machine;
+mod run;
+mod submit;
+mod transfer;
+mod worker;
+
+pub use backoff::Backoff;
+pub(crate) use call::CallError;
+pub(crate) use connection::{ConnectError, Connection};
+pub use error::ClientError;
+pub(crate) use machine::Rules as SessionRules;
+pub(crate) use run::{OnEvent, Session, Settings};

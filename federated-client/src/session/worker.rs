@@ -1,0 +1,153 @@
+use std::{
+    io,
+    sync::{Arc, mpsc as jobs},
+    thread,
+    time::{Duration, Instant},
+};
+
+use federated_core::task::TrainTask;
+use federated_proto::refusal::cut;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{machine::Input, run::Occurrence};
+use crate::{
+    state::{StateError, StateFolder},
+    trainer::{LocalTrainer, StopSignal, TrainerError, run_guarded},
+};
+
+/// How long a trainer may take to notice that the session ends.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The thread that trains: one task after another, with one trainer for the whole session.
+pub(super) struct Worker {
+    jobs: Option<jobs::Sender<(TrainTask, StopSignal)>>,
+    stop: StopSignal,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Worker {
+    pub(super) fn start(
+        mut trainer: Box<dyn LocalTrainer>,
+        state: Arc<StateFolder>,
+        occurrences: mpsc::Sender<Occurrence>,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = jobs::channel::<(TrainTask, StopSignal)>();
+        let (running, ended) = oneshot::channel();
+        let work = move || {
+            let _running: oneshot::Sender<()> = running;
+            for (task, stop) in receiver {
+                let input = train(&mut *trainer, &state, &task, &stop);
+                if occurrences.blocking_send(Occurrence::Input(input)).is_err() {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().name("federated-trainer".to_owned()).spawn(work)?;
+        Ok(Self { jobs: Some(sender), stop: StopSignal::new(), ended })
+    }
+
+    /// Starts a task; gives whether the thread takes it.
+    pub(super) fn train(&mut self, task: TrainTask) -> bool {
+        self.stop = StopSignal::new();
+        let jobs = self.jobs.as_ref();
+        jobs.is_some_and(|jobs| jobs.send((task, self.stop.clone())).is_ok())
+    }
+
+    /// Tells the trainer that its present task is no longer wanted.
+    pub(super) fn stop(&self) {
+        self.stop.raise();
+    }
+
+    /// Stops the trainer and waits for it, though not for long: a trainer that does not look at its signal is left
+    /// behind, and what it makes is thrown away.
+    pub(super) async fn finish(mut self) {
+        self.stop();
+        self.jobs = None;
+        if tokio::time::timeout(PATIENCE, &mut self.ended).await.is_err() {
+            tracing::warn!("the trainer does not stop; it is left behind");
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.raise();
+    }
+}
+
+/// Does a task, from the model in the state folder to the update in the state folder.
+fn train(trainer: &mut dyn LocalTrainer, state: &StateFolder, task: &TrainTask, stop: &StopSignal) -> Input {
+    let began = Instant::now();
+    let id = task.id.clone();
+    let failed = |reason: &str, message: String| Input::Failed {
+        task: id.clone(),
+        reason: reason.to_owned(),
+        message: cut(&message),
+    };
+    let storage = |error: StateError| {
+        tracing::error!(task = %task.id, %error, "the state folder failed");
+        let (reason, message) = told_about_storage(&error);
+        failed(reason, message)
+    };
+    let model = match state.read_model(&task.model, &task.layout) {
+        Ok(model) => model,
+        Err(error) => return storage(error),
+    };
+    let update = match run_guarded(trainer, task, model, stop) {
+        Ok(_) if stop.is_raised() => return failed("TRAINING_STOPPED", TrainerError::Stopped.to_string()),
+        Ok(update) => update,
+        Err(error) => {
+            if !matches!(error, TrainerError::Stopped) {
+                tracing::error!(task = %task.id, error = %with_causes(&error), "training failed");
+            }
+            return failed(error.reason().as_str(), told(&error));
+        }
+    };
+    if let Err(error) = task.layout.check_same(update.delta.layout()) {
+        tracing::error!(task = %task.id, %error, "the trainer's update has another layout than the model");
+        return failed("TRAINING_FAILED", format!("the trainer's update does not fit the model: {error}"));
+    }
+    match state.store_update(task, &update) {
+        Ok(_) => Input::Trained {
+            task: id.clone(),
+            examples: update.examples,
+            metrics: update.metrics,
+            elapsed: began.elapsed(),
+        },
+        Err(error) => storage(error),
+    }
+}
+
+/// What the coordinator is told about a failed training. What code of the application says may quote examples, so it
+/// stays in this site's log.
+fn told(error: &TrainerError) -> String {
+    match error {
+        TrainerError::Panicked { .. } => "the trainer panicked; this participant's log says more".to_owned(),
+        TrainerError::Dataset { .. } | TrainerError::Failed { .. } => {
+            format!("{error}; this participant's log says more")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What the coordinator is told about a state folder that fails: no path of this machine.
+pub(super) fn told_about_storage(error: &StateError) -> (&'static str, String) {
+    match error {
+        StateError::Digest { .. } => ("MODEL_DIGEST_MISMATCH", error.to_string()),
+        StateError::Model(model) => ("MODEL_INVALID", model.to_string()),
+        _ => {
+            let message = "the participant's state folder cannot be used; its log says more";
+            ("STATE_FAILED", message.to_owned())
+        }
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,68 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use federated_core::{fault::Fault, ids::Digest, model::ModelError};
+
+/// Why the state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Another participant uses the folder.
+    #[error("the state folder {path} is in use by another participant: stop that one, or set another `state`", path = .path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Reading failed.
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Writing failed.
+    #[error("cannot write {path}: {source}; check the free space and the owner of the state folder", path = .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bytes of a model are not those that were asked for.
+    #[error("expected content with SHA-256 {expected}, found {found}")]
+    Digest {
+        /// What was asked for.
+        expected: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// The bytes are no model of the layout.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl StateError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::InUse { .. } => Fault::Caller,
+            Self::Read { .. } | Self::Write { .. } => Fault::Environment,
+            Self::Digest { .. } => Fault::Peer,
+            Self::Model(error) => error.fault(),
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+}
