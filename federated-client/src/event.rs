@@ -118,20 +118,20 @@ impl ParticipantEvent {
             }
             Self::TaskAccepted { task, rounds } => tracing::info!(%task, rounds, "task accepted"),
             Self::TaskDeclined { task, reason, message } => {
-                tracing::warn!(%task, reason, message, "task declined");
+                tracing::warn!(%task, reason, detail = message, "task declined");
             }
             Self::TaskWithdrawn { task, reason, message } => {
-                tracing::info!(%task, reason, message, "task withdrawn by the coordinator");
+                tracing::info!(%task, reason, detail = message, "task withdrawn by the coordinator");
             }
             Self::Trained { task, examples, elapsed, .. } => {
                 tracing::info!(%task, examples = examples.get(), ?elapsed, "trained");
             }
             Self::Submitted { task, duplicate } => tracing::info!(%task, duplicate, "update delivered"),
             Self::Refused { task, reason, message } => {
-                tracing::error!(%task, reason, message, "the coordinator refused the update");
+                tracing::error!(%task, reason, detail = message, "the coordinator refused the update");
             }
             Self::JobEnded { job, outcome, message, .. } => {
-                tracing::info!(%job, ?outcome, message, "job ended");
+                tracing::info!(%job, ?outcome, detail = message, "job ended");
             }
         }
     }

@@ -1,10 +1,17 @@
-//! The command line: `check` tries everything a participant needs, `run` takes part.
+//! The command line: `check` tries everything a participant needs, `run` takes part, `new-model` makes a model for the
+//! built-in trainer.
 
 mod check;
+mod model;
 mod run;
 mod signals;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +35,8 @@ enum Command {
     Check(Site),
     /// Takes part until Ctrl-C or SIGTERM, training on the table of `[data]`.
     Run(RunArguments),
+    /// Makes an initial model for the built-in trainer.
+    NewModel(model::NewModel),
 }
 
 #[derive(Args)]
@@ -60,9 +69,16 @@ impl Site {
     }
 }
 
-/// Runs what the arguments ask for.
-pub(crate) fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+/// Runs what the arguments ask for. An error goes to standard error.
+pub(crate) fn main() -> ExitCode {
+    run_command(Arguments::parse()).unwrap_or_else(|error| {
+        // Where standard error is closed, the exit code still tells.
+        let _ = writeln!(io::stderr(), "error: {}", with_causes(&error));
+        ExitCode::FAILURE
+    })
+}
+
+fn run_command(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -71,7 +87,16 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
     let result = match arguments.command {
         Command::Check(site) => check::check(&runtime, &site),
         Command::Run(arguments) => run::run(&runtime, &arguments).map(|()| ExitCode::SUCCESS),
+        Command::NewModel(model) => model.run().map(|()| ExitCode::SUCCESS),
     };
     Runtime::shutdown_timeout(runtime, PATIENCE);
     result
+}
+
+/// An error in one line with what caused it, as far as the line does not say so already.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

@@ -63,3 +63,39 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use super::*;
+
+    const AT_ONCE: Backoff = Backoff { min: Duration::ZERO, max: Duration::ZERO };
+
+    fn refused(retry: bool) -> CallError {
+        let (reason, message) = ("A_REASON".to_owned(), "words".to_owned());
+        CallError::Refused(Refusal { reason, message, retry })
+    }
+
+    #[tokio::test]
+    async fn a_call_is_repeated_until_it_is_answered() {
+        let answer = persist(AT_ONCE, async |number| match number {
+            0 => Err(refused(true)),
+            1 => Err(TransportError::Broken { detail: String::new() }.into()),
+            2 => Err(WireError::Truncated { expected: 2, found: 1 }.into()),
+            number => Ok(number),
+        });
+        assert_eq!(answer.await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_change_is_not_repeated() {
+        let calls = Cell::new(0);
+        let answer = persist(AT_ONCE, |_| {
+            calls.set(calls.get() + 1);
+            std::future::ready(Err::<(), _>(refused(false)))
+        });
+        let error = answer.await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), calls.get()), ("A_REASON: words", 1));
+    }
+}

@@ -120,3 +120,27 @@ fn range(field: &'static str, most: u64, found: u64) -> CallError {
     let (expected, found) = (format!("at most {most}"), found.to_string());
     WireError::Range { field, expected, found }.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_is_the_header_and_then_the_rest_in_chunks() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"....0123456789").unwrap();
+        file.seek(std::io::SeekFrom::Start(7)).unwrap();
+        let (sender, mut receiver) = mpsc::channel(AHEAD);
+        let header = Part::Header(v1::UpdateHeader::default());
+        let sending = tokio::task::spawn_blocking(move || send(file, header, 3, 4, &sender));
+        assert!(matches!(receiver.recv().await.unwrap().part, Some(Part::Header(_))));
+        let mut chunks = Vec::new();
+        while let Some(v1::SubmitUpdateRequest { part: Some(Part::Chunk(chunk)) }) = receiver.recv().await {
+            chunks.push((chunk.offset, chunk.data));
+        }
+        sending.await.unwrap().unwrap();
+        assert_eq!(chunks, [(3, Bytes::from_static(b"3456")), (7, Bytes::from_static(b"789"))]);
+    }
+}

@@ -151,3 +151,123 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use federated_core::{
+        metrics::Metrics,
+        model::ModelParameters,
+        update::{ClientUpdate, ExampleCount},
+    };
+
+    use super::*;
+    use crate::session::fixture;
+
+    /// A trainer that does what the test says.
+    struct Trainer<F>(F);
+
+    impl<F> LocalTrainer for Trainer<F>
+    where
+        F: FnMut(ModelParameters, &StopSignal) -> Result<ModelParameters, TrainerError> + Send,
+    {
+        fn example_count(&self) -> u64 {
+            7
+        }
+
+        fn train(
+            &mut self,
+            _: &TrainTask,
+            model: ModelParameters,
+            stop: &StopSignal,
+        ) -> Result<ClientUpdate, TrainerError> {
+            Ok(ClientUpdate {
+                delta: (self.0)(model, stop)?,
+                examples: ExampleCount::new(7)?,
+                metrics: Metrics::new(),
+            })
+        }
+    }
+
+    fn state_with_model(root: &std::path::Path) -> StateFolder {
+        let (state, task) = (StateFolder::open(root).unwrap(), fixture::task("heart", 1));
+        let mut partial = state.download(task.model, 8).unwrap();
+        partial.append(&fixture::model_bytes()).unwrap();
+        partial.finish().unwrap();
+        state
+    }
+
+    fn failure(
+        train_with: impl FnMut(ModelParameters, &StopSignal) -> Result<ModelParameters, TrainerError> + Send,
+    ) -> (String, String) {
+        let root = tempfile::tempdir().unwrap();
+        let (state, task) = (state_with_model(root.path()), fixture::task("heart", 1));
+        let input = train(&mut Trainer(train_with), &state, &task, &StopSignal::new());
+        assert!(state.find_update(&task).unwrap().is_none());
+        match input {
+            Input::Failed { reason, message, .. } => (reason, message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_update_is_durable_before_it_is_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let (state, task) = (state_with_model(root.path()), fixture::task("heart", 1));
+        let input = train(&mut Trainer(|model, _: &StopSignal| Ok(model)), &state, &task, &StopSignal::new());
+        assert!(matches!(&input, Input::Trained { task: id, .. } if *id == task.id), "{input:?}");
+        let update = state.find_update(&task).unwrap().unwrap();
+        assert_eq!(update.header().content, task.model);
+    }
+
+    #[test]
+    fn what_an_application_says_about_its_failure_stays_at_the_site() {
+        let (reason, message) = failure(|_, _| Err(TrainerError::failed("patient 17 has no age")));
+        assert_eq!(reason, "TRAINING_FAILED");
+        assert!(!message.contains("17"), "{message}");
+        let (reason, message) = failure(|_, _| panic!("patient 17"));
+        assert_eq!(reason, "TRAINING_FAILED");
+        assert!(message.contains("panicked") && !message.contains("17"), "{message}");
+    }
+
+    #[test]
+    fn an_update_of_another_layout_or_after_a_stop_is_not_kept() {
+        let other = fixture::task("heart", 1).layout.tensors().to_vec();
+        let renamed = other.into_iter().map(|mut tensor| {
+            tensor.name.push('x');
+            tensor
+        });
+        let layout = federated_core::model::ModelLayout::new(renamed.collect()).unwrap();
+        let (reason, message) = failure(move |_, _| Ok(ModelParameters::zeros(layout.clone()).unwrap()));
+        assert_eq!(reason, "TRAINING_FAILED");
+        assert!(message.contains("does not fit the model"), "{message}");
+        let (reason, _) = failure(|model, stop| {
+            stop.raise();
+            Ok(model)
+        });
+        assert_eq!(reason, "TRAINING_STOPPED");
+    }
+
+    #[tokio::test]
+    async fn one_trainer_does_one_task_after_another_and_its_thread_ends_with_the_session() {
+        let root = tempfile::tempdir().unwrap();
+        let state = Arc::new(state_with_model(root.path()));
+        let (occurrences, mut queue) = mpsc::channel(4);
+        let mut tasks = 0_u8;
+        let trainer = Trainer(move |model: ModelParameters, _: &StopSignal| {
+            tasks += 1;
+            let values = vec![f32::from(tasks); 2];
+            Ok(ModelParameters::new(model.layout().clone(), values)?)
+        });
+        let mut worker = Worker::start(Box::new(trainer), Arc::clone(&state), occurrences).unwrap();
+        for round in [1, 2] {
+            let task = fixture::task("heart", round);
+            assert!(worker.train(task.clone()));
+            let done = queue.recv().await;
+            assert!(
+                matches!(done, Some(Occurrence::Input(Input::Trained { task: id, .. })) if id == task.id)
+            );
+        }
+        worker.finish().await;
+        assert!(queue.recv().await.is_none(), "the thread is gone");
+    }
+}
