@@ -10,7 +10,8 @@ use crate::{dataset::BoxError, device::DeviceError, parameters::ParametersError}
 /// Why a task was not done.
 ///
 /// # Privacy
-/// Messages are for the people at this site. The coordinator is told [`TrainerError::reason`] only.
+/// The coordinator is told [`TrainerError::reason`] and this error's own text. What an application's code, its data set or
+/// a panic says ([`source`](std::error::Error::source)) stays in the site's log.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainerError {

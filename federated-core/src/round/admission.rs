@@ -136,6 +136,14 @@ impl Run {
         }
     }
 
+    /// Whether this participant has this very task and has not delivered or failed yet.
+    #[must_use]
+    pub fn expects(&self, participant: &ParticipantName, task: &TaskId) -> bool {
+        let RoundPhase::Training { cohort, .. } = self.phase() else { return false };
+        *task == self.task()
+            && matches!(cohort.get(participant), Some(Member::Working | Member::Absent { .. }))
+    }
+
     fn check_current(&self, task: &TaskId) -> Result<(), AdmissionError> {
         let current = self.task();
         if task.job != current.job {

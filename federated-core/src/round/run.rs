@@ -177,16 +177,19 @@ impl Run {
 
     /// Does everything that can be done now, and asks to be woken for what time alone will change.
     fn advance(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
-        if matches!(self.phase, RoundPhase::Gathering { not_before } if now >= not_before) {
-            self.begin(selector, now, commands);
-        }
+        self.begin_if_due(selector, now, commands);
         self.expel_absent(now);
         self.close_if_due(now, commands);
+        // An attempt that was abandoned just now is tried again at once when there is no pause.
+        self.begin_if_due(selector, now, commands);
         self.wake(now, commands);
     }
 
-    /// Begins an attempt when enough participants are present.
-    fn begin(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
+    /// Begins an attempt when its pause is over and enough participants are present.
+    fn begin_if_due(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
+        if !matches!(self.phase, RoundPhase::Gathering { not_before } if now >= not_before) {
+            return;
+        }
         let candidates = self.candidates();
         let needed = usize::try_from(self.plan.cohort.min_participants.get()).unwrap_or(usize::MAX);
         if candidates.len() < needed {

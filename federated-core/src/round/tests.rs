@@ -180,6 +180,16 @@ fn without_a_quorum_the_round_is_abandoned_retried_and_at_last_given_up() {
 }
 
 #[test]
+fn without_a_pause_an_abandoned_round_is_tried_again_at_once() {
+    let mut plan = plan(2, 2, 1.0, 1.0);
+    plan.timeouts.retry = Duration::ZERO;
+    let mut bench = Bench::new(plan, 2);
+    bench.fail(1);
+    assert_eq!((bench.run.attempt(), bench.dispatched()), (2, names(2)));
+    assert_eq!(bench.woken_at(), Some(DEADLINE));
+}
+
+#[test]
 fn whoever_stays_away_is_out_and_whoever_comes_back_goes_on() {
     let mut bench = Bench::new(plan(3, 2, 1.0, 1.0), 3);
     bench.send(Event::Left(name(0)));
@@ -227,8 +237,10 @@ fn an_update_is_admitted_once_and_only_for_the_task_at_hand() {
     assert_eq!(code(&bench, 1, &future).as_str(), "TASK_IN_THE_FUTURE");
     let other = TaskId { job: "other".parse().unwrap(), ..task.clone() };
     assert_eq!(code(&bench, 1, &other).as_str(), "JOB_UNKNOWN");
+    assert!(bench.run.expects(&name(1), &task) && !bench.run.expects(&name(0), &task));
     bench.fail(1);
     assert_eq!(code(&bench, 1, &task).as_str(), "TASK_OUT");
+    assert!(!bench.run.expects(&name(1), &task) && !bench.run.expects(&name(9), &task));
     bench.report(2);
     bench.publish();
     assert_eq!(code(&bench, 0, &task).as_str(), "TASK_FINISHED");
@@ -253,7 +265,7 @@ fn a_run_read_back_after_a_restart_keeps_its_receipts_and_waits_for_the_others()
     bench.report(0);
     let bytes = checkpoint::encode(&bench.run).unwrap();
     bench.now = 500;
-    bench.run = checkpoint::decode::<Run>(&bytes).unwrap().resumed(Timestamp::from_millis(500));
+    bench.run = checkpoint::decode::<Run>(&bytes).unwrap().resumed(Timestamp::from_millis(500)).0;
     bench.send(Event::Tick);
     assert_eq!(bench.woken_at(), Some(500 + ABSENCE));
     bench.send(Event::Joined(name(0)));

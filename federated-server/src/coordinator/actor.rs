@@ -289,10 +289,13 @@ impl Actor {
     }
 
     fn failed(&mut self, participant: ParticipantName, task: TaskId, reason: OutReason) {
-        tracing::warn!(%participant, %task, "{reason}");
-        let Some(job) = self.jobs.get_mut(&task.job) else {
+        // Whoever is not at work on the task has nothing to report: it must not fill the operator's list.
+        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.run.expects(&participant, &task))
+        else {
+            tracing::debug!(%participant, %task, "{reason}, though not at work on it");
             return;
         };
+        tracing::warn!(%participant, %task, "{reason}");
         let (OutReason::Declined { code, message } | OutReason::Refused { code, message }) = &reason else {
             return;
         };

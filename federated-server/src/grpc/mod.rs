@@ -100,6 +100,7 @@ fn refused(error: &CoordinatorError) -> Status {
 fn store_refused(error: &StoreError) -> Status {
     let code = match error {
         StoreError::UnknownModel { .. } => tonic::Code::NotFound,
+        StoreError::Content(content) if content.is_about_content() => tonic::Code::InvalidArgument,
         _ => refusal::code_of(error.fault()),
     };
     if !matches!(error, StoreError::UnknownModel { .. } | StoreError::Content(_)) {

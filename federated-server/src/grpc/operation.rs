@@ -50,8 +50,8 @@ impl Operation {
             writer = blocking(move || writer.write(&data).map(|()| writer)).await?;
         }
         sequence.finish().map_err(|error| invalid(&error))?;
-        let (store, expected) = (Arc::clone(&self.services.store), Some(model.digest));
-        blocking(move || writer.finish(&store, expected)).await?;
+        let (store, announced) = (Arc::clone(&self.services.store), model.clone());
+        blocking(move || writer.finish_as(&store, &announced)).await?;
         self.services.coordinator.start(config, model).await.map_err(|error| refused(&error))?;
         Ok(job)
     }

@@ -75,7 +75,8 @@ impl participation_server::Participation for Participation {
         &self,
         request: Request<v1::AttendRequest>,
     ) -> Result<Response<Self::AttendStream>, Status> {
-        let participant = peer::participant(&request, &self.services.roster)?;
+        let identity = peer::identity(&request)?;
+        let participant = peer::admitted(&identity, &self.services.roster)?;
         let minor = request.get_ref().minor;
         let spoken = v1::NegotiateRequest { minor_min: minor, minor_max: minor, software: String::new() };
         version::negotiate(&spoken).map_err(|error| invalid(&error))?;
@@ -83,12 +84,19 @@ impl participation_server::Participation for Participation {
         let coordinator = self.services.coordinator.clone();
         let attended = coordinator.attend(participant.clone(), directives.clone()).await;
         let session = attended.map_err(|error| refused(&error))?;
+        let roster = Arc::clone(&self.services.roster);
         tokio::spawn(async move {
-            // Until the participant's connection ends, or a later one replaces it.
+            // Until the participant's connection ends, a later one replaces it, or the participant is withdrawn.
             while tokio::time::timeout(HEARTBEAT, directives.closed()).await.is_err() {
-                let heartbeat = v1::Directive { kind: Some(Kind::Heartbeat(v1::Heartbeat {})) };
-                if matches!(directives.try_send(Ok(heartbeat)), Err(mpsc::error::TrySendError::Full(_))) {
+                let heartbeat = || v1::Directive { kind: Some(Kind::Heartbeat(v1::Heartbeat {})) };
+                let directive = peer::admitted(&identity, &roster).map(|_| heartbeat());
+                let withdrawn = directive.is_err();
+                if matches!(directives.try_send(directive), Err(mpsc::error::TrySendError::Full(_))) {
                     tracing::warn!(%participant, "does not read its directives and is taken for gone");
+                    break;
+                }
+                if withdrawn {
+                    tracing::warn!(%participant, "may no longer take part");
                     break;
                 }
             }

@@ -12,12 +12,16 @@ use crate::identity::{IdentityError, OperatorName, PeerIdentity, Role, Roster};
 ///
 /// Asked on every call, so that a participant that is withdrawn is out at once.
 pub(super) fn participant<T>(request: &Request<T>, roster: &Roster) -> Result<ParticipantName, Status> {
-    let identity = identity(request)?;
-    let Role::Participant(name) = identity.role.clone() else {
+    admitted(&identity(request)?, roster)
+}
+
+/// The participant with this certificate, if it may take part now. An open stream asks again from time to time.
+pub(super) fn admitted(identity: &PeerIdentity, roster: &Roster) -> Result<ParticipantName, Status> {
+    let Role::Participant(name) = &identity.role else {
         return Err(forbidden("this service is for participants: use a participant's certificate"));
     };
-    roster.check(&identity).map_err(|error| refused(&error))?;
-    Ok(name)
+    roster.check(identity).map_err(|error| refused(&error))?;
+    Ok(name.clone())
 }
 
 /// The operator that calls, as its certificate says.
@@ -30,7 +34,8 @@ pub(super) fn operator<T>(request: &Request<T>) -> Result<OperatorName, Status> 
     }
 }
 
-fn identity<T>(request: &Request<T>) -> Result<PeerIdentity, Status> {
+/// What the caller's certificate says.
+pub(super) fn identity<T>(request: &Request<T>) -> Result<PeerIdentity, Status> {
     let Some(peer) = request.extensions().get::<Peer>() else {
         return Err(refusal::refuse(
             Fault::Bug,

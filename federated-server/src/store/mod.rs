@@ -9,9 +9,10 @@
 //!   updates/JOB/ROUND-ATTEMPT/NAME.update  a durable update
 //! ```
 //!
-//! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, `durable` is how a file gets to
-//! disk for good, `reduce` combines updates into a model.
+//! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, `content` checks what peers put
+//! there, `durable` is how a file gets to disk for good, `reduce` combines updates into a model.
 
+mod content;
 mod durable;
 mod error;
 mod folder;

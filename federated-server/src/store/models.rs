@@ -5,9 +5,9 @@ use std::{
 };
 
 use federated_core::ids::{Digest, DigestBuilder};
-use federated_proto::WireError;
+use federated_proto::{WireError, convert::ModelContent};
 
-use super::{Store, StoreError, durable};
+use super::{Store, StoreError, content, durable};
 
 impl Store {
     fn model_path(&self, digest: Digest) -> PathBuf {
@@ -69,25 +69,48 @@ impl ModelWriter {
         self.file.write_all(bytes).map_err(StoreError::io("write", &self.path))
     }
 
-    /// Makes the model durable under its digest; `expected` is the digest it must have, if that is known.
+    /// Makes the model durable under its digest.
     ///
     /// # Errors
-    /// [`StoreError::Io`], or [`StoreError::Content`] when the digest is another.
-    pub fn finish(mut self, store: &Store, expected: Option<Digest>) -> Result<Digest, StoreError> {
-        let found = self.hasher.finish();
-        if let Some(expected) = expected.filter(|expected| *expected != found) {
-            durable::remove(&self.path)?;
-            return Err(WireError::DigestMismatch { expected, found }.into());
+    /// [`StoreError::Io`].
+    pub fn finish(mut self, store: &Store) -> Result<Digest, StoreError> {
+        self.file.flush().map_err(StoreError::io("write", &self.path))?;
+        let digest = self.hasher.clone().finish();
+        self.publish(store, digest)?;
+        Ok(digest)
+    }
+
+    /// Makes a model that came from outside durable: it must be the one announced, and all of its values usable.
+    ///
+    /// # Errors
+    /// [`StoreError::Content`] when it is not, which leaves nothing behind; [`StoreError::Io`].
+    pub fn finish_as(mut self, store: &Store, announced: &ModelContent) -> Result<(), StoreError> {
+        self.file.flush().map_err(StoreError::io("write", &self.path))?;
+        let file = File::open(&self.path).map_err(StoreError::io("read", &self.path))?;
+        let expected = announced.digest;
+        let checked = match content::check(file, &announced.layout, &self.path) {
+            Ok(found) if found != expected => Err(WireError::DigestMismatch { expected, found }.into()),
+            checked => checked,
+        };
+        match checked {
+            Ok(digest) => self.publish(store, digest),
+            Err(error) => {
+                durable::remove(&self.path)?;
+                Err(error)
+            }
         }
-        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        synced.map_err(StoreError::io("sync", &self.path))?;
-        durable::publish(&self.path, &store.model_path(found))?;
-        Ok(found)
+    }
+
+    fn publish(self, store: &Store, digest: Digest) -> Result<(), StoreError> {
+        self.file.get_ref().sync_all().map_err(StoreError::io("sync", &self.path))?;
+        durable::publish(&self.path, &store.model_path(digest))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use federated_core::model::{ModelLayout, TensorSpec, values_to_le_bytes};
+
     use super::*;
 
     #[test]
@@ -97,12 +120,29 @@ mod tests {
         let mut writer = store.new_model("job").unwrap();
         writer.write(b"ab").unwrap();
         writer.write(b"cd").unwrap();
-        let digest = writer.finish(&store, None).unwrap();
+        let digest = writer.finish(&store).unwrap();
         assert_eq!(digest, Digest::of(b"abcd"));
         assert_eq!(store.open_model(digest).unwrap().1, 4);
-        let mut writer = store.new_model("job").unwrap();
-        writer.write(b"other").unwrap();
-        assert!(matches!(writer.finish(&store, Some(digest)), Err(StoreError::Content(_))));
         assert!(matches!(store.open_model(Digest::of(b"other")), Err(StoreError::UnknownModel { .. })));
+    }
+
+    #[test]
+    fn a_model_from_outside_must_be_the_one_announced_and_usable() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let layout = ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap();
+        let finish = |values: &[f32], digest| {
+            let mut writer = store.new_model("job").unwrap();
+            writer.write(&values_to_le_bytes(values)).unwrap();
+            writer.finish_as(&store, &ModelContent { layout: layout.clone(), digest })
+        };
+        let digest = |values: &[f32]| Digest::of(&values_to_le_bytes(values));
+        let good = [1.0, 2.0];
+        assert!(matches!(finish(&good, Digest::of(b"other")), Err(StoreError::Content(_))));
+        let poisoned = [1.0, f32::NAN];
+        assert!(matches!(finish(&poisoned, digest(&poisoned)), Err(StoreError::Content(_))));
+        assert_eq!(std::fs::read_dir(folder.path().join("models")).unwrap().count(), 0);
+        finish(&good, digest(&good)).unwrap();
+        assert_eq!(store.open_model(digest(&good)).unwrap().1, 8);
     }
 }

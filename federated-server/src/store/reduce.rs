@@ -65,7 +65,7 @@ impl Reduction<'_> {
             }
             done = offset;
         }
-        writer.finish(store, None)
+        writer.finish(store)
     }
 
     fn read(&self, base: &mut File, updates: &mut [File], length: usize) -> Result<Columns, StoreError> {
@@ -124,7 +124,7 @@ mod tests {
         let model: Vec<f32> = (0..elements).map(|n| n as f32).collect();
         let mut writer = store.new_model("job").unwrap();
         writer.write(&values_to_le_bytes(&model)).unwrap();
-        let base = writer.finish(&store, None).unwrap();
+        let base = writer.finish(&store).unwrap();
         let mut contributions = BTreeMap::new();
         for (name, examples, value) in [("a", 1, 1.0), ("b", 3, 5.0)] {
             let participant: ParticipantName = name.parse().unwrap();

@@ -1,19 +1,16 @@
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufReader, Read, Write},
+    io::{Read, Write},
     path::PathBuf,
 };
 
 use federated_core::{
-    ids::{Digest, DigestBuilder, JobName, ParticipantName, TaskId},
-    model::{ModelLayout, check_values, values_from_le_bytes},
+    ids::{Digest, JobName, ParticipantName, TaskId},
+    model::ModelLayout,
 };
 use federated_proto::WireError;
 
-use super::{Store, StoreError, durable};
-
-/// How many bytes are checked at a time; a multiple of four.
-const CHECK_BLOCK: usize = 1 << 20;
+use super::{Store, StoreError, content, durable};
 
 impl Store {
     fn partial_path(&self, task: &TaskId, participant: &ParticipantName) -> PathBuf {
@@ -141,21 +138,9 @@ impl PartialUpdate {
     }
 
     fn check(&self, layout: &ModelLayout) -> Result<(), StoreError> {
-        let read = StoreError::io("read", &self.path);
-        let mut file = BufReader::with_capacity(CHECK_BLOCK, File::open(&self.path).map_err(read)?);
-        let mut block = vec![0; CHECK_BLOCK];
-        file.read_exact(block.get_mut(..32).unwrap_or_default())
-            .map_err(StoreError::io("read", &self.path))?;
-        let (mut hasher, mut read, total) = (DigestBuilder::new(), 0_u64, layout.bytes());
-        while read < total {
-            let length = usize::try_from(total - read).unwrap_or(usize::MAX).min(CHECK_BLOCK);
-            let bytes = block.get_mut(..length).unwrap_or_default();
-            file.read_exact(bytes).map_err(StoreError::io("read", &self.path))?;
-            hasher.update(bytes);
-            check_values(layout, read / 4, &values_from_le_bytes(bytes)).map_err(WireError::from)?;
-            read += length as u64;
-        }
-        let (expected, found) = (self.content, hasher.finish());
+        let mut file = File::open(&self.path).map_err(StoreError::io("read", &self.path))?;
+        file.read_exact(&mut [0; 32]).map_err(StoreError::io("read", &self.path))?;
+        let (expected, found) = (self.content, content::check(file, layout, &self.path)?);
         if found == expected { Ok(()) } else { Err(WireError::DigestMismatch { expected, found }.into()) }
     }
 }
