@@ -1,0 +1,151 @@
+use std::{num::NonZeroU32, path::PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use federated_client::device::Device;
+
+use crate::{
+    experiment::Experiment,
+    participant::Participant,
+    recipe::{Learning, Recipe},
+    split::Split,
+};
+
+/// Four hospitals train a model of heart disease over mutual TLS, without showing each other a patient.
+///
+/// Starts a coordinator and four participants on this machine, each a process of its own, trains on real data, and
+/// compares the result with what each hospital reaches alone and with all patients in one place.
+#[derive(Debug, Parser)]
+#[command(name = "hospitals", args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    /// What a process of the federation does.
+    #[command(subcommand)]
+    pub(crate) role: Option<Role>,
+    /// What the experiment does.
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// The processes that the example starts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Role {
+    #[command(hide = true)]
+    Coordinator {
+        /// The folder that `init` made.
+        folder: PathBuf,
+    },
+    #[command(hide = true)]
+    Participant(Participant),
+}
+
+/// The settings of the experiment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Rounds of training.
+    #[arg(long, default_value = "30")]
+    rounds: NonZeroU32,
+    /// How the federation learns.
+    #[arg(long, default_value = "fedavg")]
+    strategy: Learning,
+    /// Passes over a hospital's patients in each round [default: 2; FedSGD has always 1].
+    #[arg(long)]
+    local_epochs: Option<NonZeroU32>,
+    /// Step size [default: 0.03; with FedSGD 1.0].
+    #[arg(long)]
+    lr: Option<f32>,
+    /// Patients in a step [default: 16; FedSGD takes always all].
+    #[arg(long)]
+    batch_size: Option<NonZeroU32>,
+    /// What every random choice follows from.
+    #[arg(long, default_value_t = 42, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
+    seed: u64,
+    /// Repeat with so many seeds, counted up from --seed, and show mean and standard deviation.
+    #[arg(long, default_value = "1")]
+    seeds: NonZeroU32,
+    /// Where the hospitals train: cpu, auto or cuda:N (needs --features cuda).
+    #[arg(long, default_value = "cpu")]
+    device: Device,
+    /// Who is trained on and who is tested on.
+    #[arg(long, default_value = "own")]
+    split: Split,
+    /// Write the result into this file, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Options {
+    /// The experiment, checked.
+    pub(crate) fn experiment(&self) -> Result<Experiment> {
+        let sgd = self.strategy == Learning::Fedsgd;
+        ensure!(
+            !(sgd && (self.local_epochs.is_some() || self.batch_size.is_some())),
+            "--local-epochs and --batch-size belong to fedavg: fedsgd takes one step on all patients in each round"
+        );
+        const EPOCHS: NonZeroU32 = NonZeroU32::new(2).unwrap();
+        const BATCH: NonZeroU32 = NonZeroU32::new(16).unwrap();
+        let recipe = Recipe {
+            rounds: self.rounds,
+            learning: self.strategy,
+            local_epochs: self.local_epochs.unwrap_or(EPOCHS),
+            batch_size: self.batch_size.unwrap_or(BATCH),
+            learning_rate: self.lr.unwrap_or(if sgd { 1.0 } else { 0.03 }),
+        };
+        recipe.strategy()?;
+        Ok(Experiment { split: self.split, recipe, device: self.device })
+    }
+
+    /// The seeds in their order.
+    pub(crate) fn seeds(&self) -> impl ExactSizeIterator<Item = u64> + use<> {
+        let first = self.seed;
+        (0..self.seeds.get()).map(move |step| first + u64::from(step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("hospitals").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definitions_of_all_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_arguments_it_is_the_recipe_of_the_readme() {
+        let options = parse("").unwrap().options;
+        let Experiment { split, recipe, device } = options.experiment().unwrap();
+        assert_eq!((split, device), (Split::Own, Device::Cpu));
+        assert_eq!((recipe.rounds.get(), recipe.local_epochs.get(), recipe.batch_size.get()), (30, 2, 16));
+        assert_eq!(recipe.learning_rate, 0.03);
+        assert_eq!(options.seeds().collect::<Vec<_>>(), [42]);
+        let options = parse("--seed 7 --seeds 3").unwrap().options;
+        assert_eq!(options.seeds().collect::<Vec<_>>(), [7, 8, 9]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in
+            ["--rounds 0", "--seeds 0", "--device gpu", "--split all", "--strategy sgd", "coordinator"]
+        {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        for line in
+            ["--lr 0", "--lr NaN", "--strategy fedsgd --local-epochs 2", "--strategy fedsgd --batch-size 8"]
+        {
+            assert!(parse(line).unwrap().options.experiment().is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_hospital_s_process_reads_the_arguments_it_is_given() {
+        let arguments = Participant::arguments("/tmp/a b".as_ref(), Split::Published, Device::Cpu);
+        let cli = Cli::try_parse_from(std::iter::once("hospitals".to_owned()).chain(arguments)).unwrap();
+        assert!(matches!(cli.role, Some(Role::Participant(_))));
+    }
+}

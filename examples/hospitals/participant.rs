@@ -1,0 +1,62 @@
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use federated_client::{
+    FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy, telemetry,
+};
+
+use crate::{
+    child::parent_is_done, hospital::Hospital, model, moments::Moments, split::Split,
+    trainer::HospitalTrainer,
+};
+
+/// The file with the patients, in a hospital's folder.
+pub(crate) const RECORDS: &str = "patients.csv";
+
+/// What a hospital's process is told.
+#[derive(Debug, Args)]
+pub(crate) struct Participant {
+    /// The bundle, with the patients beside it.
+    folder: PathBuf,
+    #[arg(long)]
+    split: Split,
+    #[arg(long)]
+    device: Device,
+}
+
+impl Participant {
+    /// The arguments that [`Participant`] is parsed from.
+    pub(crate) fn arguments(folder: &std::path::Path, split: Split, device: Device) -> Vec<String> {
+        let folder = folder.display().to_string();
+        ["participant", &folder, "--split", &split.to_string(), "--device", &device.to_string()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// The hospital's process: takes part with the patients of this hospital, and reads no others.
+    pub(crate) async fn run(self) -> Result<()> {
+        let mut config = ParticipantConfig::load(self.folder.join("participant.toml"))?;
+        telemetry::install(&config.log)?;
+        config.policy = policy(self.split)?;
+        let hospital: Hospital = config.name.as_str().parse().map_err(anyhow::Error::msg)?;
+        let file = self.folder.join(RECORDS);
+        let records = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let trainer = HospitalTrainer::new(hospital, self.split, self.device, &records)
+            .with_context(|| file.display().to_string())?;
+        let client =
+            FederatedClient::builder().config(config).trainer(trainer).shutdown(parent_is_done()).build()?;
+        Ok(client.run().await?)
+    }
+}
+
+/// What a hospital agrees to: the two jobs of this example, and only together with the other three.
+fn policy(split: Split) -> Result<SitePolicy> {
+    let columns = split.columns().len();
+    let layouts = [Moments::layout(columns)?, model::initial(columns, 0)?.layout().clone()];
+    Ok(SitePolicy {
+        min_cohort: 4,
+        allowed_layouts: Some(layouts.iter().map(|layout| layout.digest()).collect()),
+        ..SitePolicy::default()
+    })
+}

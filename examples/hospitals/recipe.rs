@@ -1,0 +1,156 @@
+use std::{fmt, num::NonZeroU32};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use federated_core::{
+    config::{ConfigError, JobConfig, StrategyConfig},
+    strategy::LocalWork,
+};
+
+use crate::{hospital::Hospital, normalisation::Normalisation};
+
+/// How a federation learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Learning {
+    /// Federated averaging: local epochs of mini-batches, then the mean of the models.
+    Fedavg,
+    /// Federated gradient descent: one step on all patients a round.
+    Fedsgd,
+}
+
+impl fmt::Display for Learning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fedavg => "fedavg",
+            Self::Fedsgd => "fedsgd",
+        })
+    }
+}
+
+/// How the model is trained, by a federation or in one place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recipe {
+    /// Rounds of the federation.
+    pub(crate) rounds: NonZeroU32,
+    /// Which strategy.
+    pub(crate) learning: Learning,
+    /// Passes over a hospital's patients in a round. FedSGD has one.
+    pub(crate) local_epochs: NonZeroU32,
+    /// Patients in a step. FedSGD takes all.
+    pub(crate) batch_size: NonZeroU32,
+    /// Step size.
+    pub(crate) learning_rate: f32,
+}
+
+impl Recipe {
+    /// The job in which the hospitals tell the moments of their columns.
+    pub(crate) fn statistics_job(seed: u64) -> String {
+        let strategy = "kind = \"fedavg\"\nlocal_epochs = 1\nlearning_rate = 1.0\n";
+        job("statistics", seed, NonZeroU32::MIN, strategy, &[])
+    }
+
+    /// The job in which they train.
+    pub(crate) fn training_job(&self, seed: u64, normalisation: &Normalisation) -> String {
+        job("training", seed, self.rounds, &self.strategy_toml(), &normalisation.to_settings())
+    }
+
+    fn strategy_toml(&self) -> String {
+        let Self { learning, local_epochs, batch_size, learning_rate, .. } = self;
+        let mut text = format!("kind = \"{learning}\"\nlearning_rate = {learning_rate:?}\n");
+        if *learning == Learning::Fedavg {
+            text += &format!("local_epochs = {local_epochs}\nbatch_size = {batch_size}\n");
+        }
+        text
+    }
+
+    /// The strategy, as the coordinator will read it.
+    pub(crate) fn strategy(&self) -> Result<StrategyConfig, ConfigError> {
+        let text = job("check", 0, self.rounds, &self.strategy_toml(), &[]);
+        Ok(JobConfig::parse(&text)?.strategy)
+    }
+
+    /// The work of training in one place for as long as the federation trains: the epochs of all rounds.
+    pub(crate) fn work_in_one_place(&self) -> Result<LocalWork, ConfigError> {
+        let round = self.strategy()?.build().local_work(federated_core::ids::RoundNumber::FIRST);
+        Ok(LocalWork { epochs: round.epochs.saturating_mul(self.rounds), ..round })
+    }
+}
+
+/// A job file. The name holds the seed because the seeds of the tasks depend on both: a run repeated, alone or as one
+/// of many, ends with the same bits. All four hospitals must report, for the same reason.
+fn job(kind: &str, seed: u64, rounds: NonZeroU32, strategy: &str, settings: &[(&str, String)]) -> String {
+    let names = Hospital::ALL.map(|hospital| format!("\"{hospital}\"")).join(", ");
+    let settings: String = settings.iter().map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+    format!(
+        "name = \"{kind}-{seed}\"\nrounds = {rounds}\nseed = {seed}\n\
+         [model]\ninitial = \"initial.safetensors\"\n\
+         [strategy]\n{strategy}\
+         [cohort]\nparticipants = [{names}]\nmin_participants = 4\nquorum = 4\n\
+         [timeouts]\ndeadline = \"10m\"\n\
+         [training]\nwork = \"{kind}\"\nsplit_seed = \"{seed}\"\n{settings}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use federated_core::strategy::BatchSize;
+
+    use super::*;
+    use crate::{moments::Moments, patient::Patient, split::Split};
+
+    fn recipe(learning: Learning) -> Recipe {
+        let number = |number| NonZeroU32::new(number).unwrap();
+        Recipe {
+            rounds: number(30),
+            learning,
+            local_epochs: number(2),
+            batch_size: number(16),
+            learning_rate: 0.03,
+        }
+    }
+
+    fn normalisation() -> Normalisation {
+        let columns = Split::Own.columns();
+        let patients = Patient::read_all(&Hospital::Va.records(Split::Own), Split::Own).unwrap();
+        Normalisation::new(columns, &Moments::of(columns, &patients).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_training_job_says_what_the_recipe_says() {
+        let normalisation = normalisation();
+        let job = JobConfig::parse(&recipe(Learning::Fedavg).training_job(7, &normalisation)).unwrap();
+        assert_eq!(
+            (job.plan.job().as_str(), job.plan.rounds().get(), job.plan.seed()),
+            ("training-7", 30, 7)
+        );
+        assert_eq!(job.plan.cohort().quorum.get(), 4);
+        assert_eq!(job.settings["work"], "training");
+        assert_eq!(job.settings["split_seed"], "7");
+        assert_eq!(Normalisation::from_settings(&job.settings).unwrap(), normalisation);
+        assert_eq!(job.strategy, recipe(Learning::Fedavg).strategy().unwrap());
+    }
+
+    #[test]
+    fn the_statistics_are_one_round() {
+        let job = JobConfig::parse(&Recipe::statistics_job(u64::from(u32::MAX))).unwrap();
+        assert_eq!(job.plan.rounds().get(), 1);
+        assert_eq!(job.settings["work"], "statistics");
+    }
+
+    #[test]
+    fn training_in_one_place_takes_as_many_epochs_as_the_federation() {
+        let work = recipe(Learning::Fedavg).work_in_one_place().unwrap();
+        assert_eq!((work.epochs.get(), work.learning_rate), (60, 0.03));
+        assert_eq!(work.batch, BatchSize::Examples(NonZeroU32::new(16).unwrap()));
+        let work = recipe(Learning::Fedsgd).work_in_one_place().unwrap();
+        assert_eq!((work.epochs.get(), work.batch), (30, BatchSize::All));
+    }
+
+    #[test]
+    fn a_learning_rate_that_is_none_is_refused() {
+        for bad in [0.0, -1.0, f32::INFINITY, f32::NAN] {
+            let recipe = Recipe { learning_rate: bad, ..recipe(Learning::Fedavg) };
+            assert!(recipe.strategy().is_err(), "{bad}");
+        }
+    }
+}

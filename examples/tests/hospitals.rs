@@ -1,0 +1,59 @@
+//! Runs the example `hospitals` as its reader would: real processes, real TLS, real data.
+
+mod running;
+
+use std::{error::Error, process::Command};
+
+use serde_json::Value;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// What the example prints and what it writes as JSON.
+fn hospitals(arguments: &[&str]) -> Result<(String, Value), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let json = folder.path().join("result.json");
+    let output =
+        Command::new(running::example("hospitals")?).args(arguments).arg("--json").arg(&json).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok((String::from_utf8(output.stdout)?, serde_json::from_slice(&std::fs::read(json)?)?))
+}
+
+fn number(value: &Value) -> Result<f64, String> {
+    value.as_f64().ok_or_else(|| format!("expected a number, found {value}"))
+}
+
+#[test]
+fn the_federation_beats_every_hospital_alone_and_the_readme_quotes_it() -> Outcome {
+    let (text, json) = hospitals(&[])?;
+    let federated = number(&json["overall"]["federated"]["auc"])?;
+    let pooled = number(&json["overall"]["pooled"]["auc"])?;
+    let best_alone = number(&json["overall"]["alone_best"]["auc"])?;
+    assert!(federated > best_alone, "federated {federated}, best alone {best_alone}");
+    assert!((federated - pooled).abs() <= 0.02, "federated {federated}, pooled {pooled}");
+    assert_eq!(json["sites"].as_array().map(Vec::len), Some(4));
+    let readme = include_str!("../../README.md");
+    for row in text.lines().filter(|line| line.starts_with('│')) {
+        assert!(readme.contains(row), "the README lacks the row\n{row}\nof\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_seed_ends_with_the_same_model_and_another_with_another() -> Outcome {
+    let model = |seed: &str| {
+        Ok::<_, Box<dyn Error>>(hospitals(&["--rounds", "3", "--seed", seed])?.1["model_sha256"].clone())
+    };
+    let first = model("1")?;
+    assert!(first.as_str().is_some_and(|digest| digest.len() == 64), "{first}");
+    assert_eq!(first, model("1")?);
+    assert_ne!(first, model("2")?);
+    Ok(())
+}
+
+#[test]
+fn fedsgd_and_the_published_split_run_too() -> Outcome {
+    let (_, json) = hospitals(&["--rounds", "3", "--strategy", "fedsgd", "--split", "published"])?;
+    assert_eq!(json["strategy"], "fedsgd");
+    assert_eq!(json["rounds"], 3);
+    Ok(())
+}
