@@ -25,9 +25,8 @@ impl LocalTrainer for StayModel {
         model: ModelParameters,
         stop: &StopSignal,
     ) -> Result<ClientUpdate, TrainerError> {
-        let stays = self.0.stays();
+        let (stays, rate) = (self.0.stays(), task.work.learning_rate);
         let mut values = model.values().to_vec();
-        let mut metrics = Metrics::new();
         for _ in 0..task.work.epochs.get() {
             if stop.is_raised() {
                 return Err(TrainerError::Stopped);
@@ -35,15 +34,12 @@ impl LocalTrainer for StayModel {
             let error = |(age, days): &(f32, f32)| values[0] * age + values[1] - days;
             let mean =
                 |of: &dyn Fn(&(f32, f32)) -> f32| stays.iter().map(of).sum::<f32>() / stays.len() as f32;
-            metrics.insert("loss", f64::from(mean(&|stay| error(stay).powi(2))))?;
-            let gradient = [mean(&|stay| 2.0 * error(stay) * stay.0), mean(&|stay| 2.0 * error(stay))];
-            values
-                .iter_mut()
-                .zip(gradient)
-                .for_each(|(value, slope)| *value -= task.work.learning_rate * slope);
+            let (slope, offset) = (mean(&|stay| error(stay) * stay.0), mean(&error));
+            values = vec![values[0] - rate * 2.0 * slope, values[1] - rate * 2.0 * offset];
         }
         let delta = ModelParameters::new(model.layout().clone(), values)?.minus(&model)?;
-        Ok(ClientUpdate { delta, examples: ExampleCount::new(self.example_count())?, metrics })
+        let examples = ExampleCount::new(self.example_count())?;
+        Ok(ClientUpdate { delta, examples, metrics: Metrics::new() })
     }
 }
 

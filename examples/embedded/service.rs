@@ -20,8 +20,8 @@ pub struct Federation {
     connected: bool,
     /// Tasks done so far.
     tasks_done: u32,
-    /// The loss on this hospital's records in the last task.
-    loss: Option<f64>,
+    /// How long the last task took here, in seconds.
+    seconds: Option<f64>,
     /// The federation's model: weight and bias.
     model: Option<Vec<f32>>,
 }
@@ -43,7 +43,7 @@ impl Records {
         match event {
             ParticipantEvent::Connected { .. } => federation.connected = true,
             ParticipantEvent::Disconnected { .. } => federation.connected = false,
-            ParticipantEvent::Trained { metrics, .. } => federation.loss = metrics.get("loss"),
+            ParticipantEvent::Trained { elapsed, .. } => federation.seconds = Some(elapsed.as_secs_f64()),
             ParticipantEvent::Submitted { .. } => federation.tasks_done += 1,
             ParticipantEvent::JobEnded { model, .. } => {
                 federation.model = model.as_ref().map(|model| model.values().to_vec());
