@@ -40,7 +40,7 @@ pub fn install(log: &LogConfig) -> Result<(), TelemetryError> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(found) if !found.is_empty() => EnvFilter::try_new(&found)
             .map_err(|error| TelemetryError::Environment { found, detail: error.to_string() })?,
-        _ => EnvFilter::new(&log.level),
+        _ => EnvFilter::new(log.level.as_str()),
     };
     let layer = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);

@@ -4,8 +4,8 @@
 //! arguments. So a whole federation runs in a test, and runs the same way twice.
 //!
 //! Read in this order: [`model`] and [`update`] are what travels; [`strategy`], [`selection`] and [`aggregate`] say how
-//! a round is done; [`round`] is the state machine that does it; [`config`] parses a job file; [`checkpoint`] keeps a
-//! run across restarts. [`fault`] is how every error answers whose fault it is.
+//! a round is done; [`round`] is the state machine that does it; [`config`] parses configuration files; [`checkpoint`]
+//! keeps a run across restarts. [`fault`] is how every error answers whose fault it is.
 
 #![forbid(unsafe_code)]
 

@@ -168,6 +168,7 @@ impl FederatedServer {
     pub async fn run(self) -> Result<(), ServerError> {
         let Self { listener, tls, actor, services, shutdown } = self;
         let stop = CancellationToken::new();
+        let released = services.store.released();
         // Also when this future is dropped: the tasks below must not outlive it.
         let _stop_on_drop = stop.clone().drop_guard();
         if let Ok(address) = listener.local_addr() {
@@ -185,6 +186,10 @@ impl FederatedServer {
         stop.cancel();
         if let Err(error) = runs.await {
             tracing::error!(%error, "the coordinator's task ended unexpectedly");
+        }
+        // File work that was under way still holds the state folder; after this it may be opened again.
+        if tokio::time::timeout(GRACE, released.cancelled()).await.is_err() {
+            tracing::warn!("file work is still under way; the state folder stays locked until it is done");
         }
         served.map_err(|source| ServerError::Serve { source })
     }

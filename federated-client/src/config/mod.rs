@@ -4,13 +4,10 @@
 //! [`LogConfig`] are its parts; `raw` is the file as written. [`ConfigError`] names the file, the key, what was
 //! expected and what was found. The site's policy is in [`policy`](crate::policy).
 
-mod address;
 mod error;
-mod log;
 mod participant;
 mod raw;
 
-pub use address::CoordinatorAddress;
 pub use error::ConfigError;
-pub use log::{LogConfig, LogFormat};
+pub use federated_core::config::{CoordinatorAddress, LogConfig, LogFilter, LogFormat};
 pub use participant::{ParticipantConfig, TableFile, TlsFiles};

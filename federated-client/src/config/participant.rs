@@ -121,9 +121,10 @@ fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistak
     let name = raw.name.parse().map_err(|_| {
         let expected = "1 to 63 characters from a-z, 0-9 and '-', starting and ending with a letter or digit";
         let hint = "it is the name given to `federated-coordinator enroll`";
-        Mistake::value("name", expected, quoted(&raw.name), hint)
+        Mistake::text("name", expected, &raw.name, hint)
     })?;
-    let defaults = ParticipantConfig::new(name, raw.coordinator.parse()?, folder);
+    let defaults =
+        ParticipantConfig::new(name, CoordinatorAddress::parse("coordinator", &raw.coordinator)?, folder);
     let data = raw.data.map(|table| TableFile { csv: folder.join(table.csv), label: table.label });
     if data.as_ref().is_some_and(|table| table.label.is_empty()) {
         return Err(Mistake::value("data.label", "the name of a column", "\"\"", ""));
@@ -138,7 +139,7 @@ fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistak
         },
         data,
         policy: policy(raw.policy)?,
-        log: LogConfig::parse(raw.log.format.as_deref(), raw.log.level)?,
+        log: LogConfig::parse(raw.log.format.as_deref(), raw.log.level.as_deref())?,
         name: defaults.name,
         coordinator: defaults.coordinator,
     })
@@ -151,7 +152,7 @@ fn device(text: &str) -> Result<Device, Mistake> {
         Err(DeviceError::NotBuilt { index }) => Ok(Device::Cuda { index }),
         Err(_) => {
             let expected = "\"auto\", \"cpu\" or \"cuda:N\"";
-            Err(Mistake::value("device", expected, quoted(text), "the first GPU is \"cuda:0\""))
+            Err(Mistake::text("device", expected, text, "the first GPU is \"cuda:0\""))
         }
     }
 }
@@ -184,12 +185,8 @@ fn layout_digest(text: &str) -> Result<Digest, Mistake> {
     text.parse().map_err(|_| {
         let expected = "SHA-256 digests of layouts, 64 hexadecimal characters each";
         let hint = "a declined task's message tells the digest of its layout";
-        Mistake::value("policy.allowed_layouts", expected, quoted(text), hint)
+        Mistake::text("policy.allowed_layouts", expected, text, hint)
     })
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.chars().take(120).collect::<String>())
 }
 
 #[cfg(test)]

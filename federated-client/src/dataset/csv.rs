@@ -20,18 +20,12 @@ const LABEL: &str = "a class, a whole number from 0 to 65535";
 /// CSV, a missing or doubled column, no examples, an empty cell, a cell that is not a finite number, a label that is not
 /// a class.
 pub fn read_csv(path: &Path, label: &str) -> Result<TabularDataset, DatasetError> {
-    let file = File::open(path).map_err(|source| DatasetError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = File::open(path).map_err(|source| DatasetError::Open { path: path.to_owned(), source })?;
     read(file, path, label)
 }
 
 fn read(source: impl Read, path: &Path, label: &str) -> Result<TabularDataset, DatasetError> {
-    let malformed = |source| DatasetError::Malformed {
-        path: path.to_owned(),
-        source,
-    };
+    let malformed = |source| DatasetError::Malformed { path: path.to_owned(), source };
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(source);
     let columns = reader.headers().map_err(malformed)?.clone();
     let label = label_position(&columns, path, label)?;
@@ -40,12 +34,7 @@ fn read(source: impl Read, path: &Path, label: &str) -> Result<TabularDataset, D
     while reader.read_record(&mut row).map_err(malformed)? {
         let line = row.position().map_or(0, csv::Position::line);
         for (index, (column, text)) in columns.iter().zip(&row).enumerate() {
-            let place = Cell {
-                path,
-                line,
-                column,
-                text,
-            };
+            let place = Cell { path, line, column, text };
             if index == label {
                 labels.push(place.class()?);
             } else {
@@ -54,9 +43,7 @@ fn read(source: impl Read, path: &Path, label: &str) -> Result<TabularDataset, D
         }
     }
     if labels.is_empty() {
-        return Err(DatasetError::NoRows {
-            path: path.to_owned(),
-        });
+        return Err(DatasetError::NoRows { path: path.to_owned() });
     }
     TabularDataset::new(columns.len() - 1, values, labels)
 }
@@ -65,18 +52,11 @@ fn label_position(columns: &StringRecord, path: &Path, label: &str) -> Result<us
     let path = || path.to_owned();
     let mut seen = std::collections::BTreeSet::new();
     if let Some(column) = columns.iter().find(|column| !seen.insert(*column)) {
-        return Err(DatasetError::DuplicateColumn {
-            path: path(),
-            column: column.to_owned(),
-        });
+        return Err(DatasetError::DuplicateColumn { path: path(), column: column.to_owned() });
     }
     let position = columns.iter().position(|column| column == label).ok_or_else(|| {
         let found = columns.iter().map(str::to_owned).collect();
-        DatasetError::NoLabelColumn {
-            path: path(),
-            expected: label.to_owned(),
-            found,
-        }
+        DatasetError::NoLabelColumn { path: path(), expected: label.to_owned(), found }
     })?;
     if columns.len() == 1 {
         return Err(DatasetError::NoFeatures { path: path() });
@@ -108,21 +88,10 @@ impl Cell<'_> {
     fn refused(&self, expected: &'static str) -> DatasetError {
         let (path, line, column) = (self.path.to_owned(), self.line, self.column.to_owned());
         if self.text.is_empty() {
-            DatasetError::Missing {
-                path,
-                line,
-                column,
-                expected,
-            }
+            DatasetError::Missing { path, line, column, expected }
         } else {
             let found = self.text.chars().take(40).collect();
-            DatasetError::Cell {
-                path,
-                line,
-                column,
-                expected,
-                found,
-            }
+            DatasetError::Cell { path, line, column, expected, found }
         }
     }
 }
@@ -158,17 +127,11 @@ mod tests {
             "heart.csv, line 3, column `age`: expected a finite number, found `old`"
         );
         for bad in ["NaN", "inf", "1e99"] {
-            assert!(
-                message(&format!("age,sick\n{bad},1\n")).contains("expected a finite number"),
-                "{bad}"
-            );
+            assert!(message(&format!("age,sick\n{bad},1\n")).contains("expected a finite number"), "{bad}");
         }
         for bad in ["-1", "0.5", "yes", "65536"] {
             let text = message(&format!("age,sick\n1,{bad}\n"));
-            assert!(
-                text.starts_with("heart.csv, line 2, column `sick`: expected a class"),
-                "{text}"
-            );
+            assert!(text.starts_with("heart.csv, line 2, column `sick`: expected a class"), "{text}");
         }
         assert!(message("age,sick\n1,\n").contains("column `sick`: expected a class"));
     }
@@ -176,16 +139,10 @@ mod tests {
     #[test]
     fn a_header_without_the_label_is_told_with_what_is_there() {
         let text = message("age,ill\n1,0\n");
-        assert_eq!(
-            text,
-            "heart.csv, line 1: expected a label column named `sick`, found age, ill"
-        );
+        assert_eq!(text, "heart.csv, line 1: expected a label column named `sick`, found age, ill");
         assert!(matches!(parse(""), Err(DatasetError::NoLabelColumn { .. })));
         assert!(matches!(parse("sick\n1\n"), Err(DatasetError::NoFeatures { .. })));
-        assert!(matches!(
-            parse("sick,a,sick\n1,2,3\n"),
-            Err(DatasetError::DuplicateColumn { .. })
-        ));
+        assert!(matches!(parse("sick,a,sick\n1,2,3\n"), Err(DatasetError::DuplicateColumn { .. })));
         assert!(matches!(parse("age,sick\n"), Err(DatasetError::NoRows { .. })));
     }
 
@@ -194,11 +151,7 @@ mod tests {
         use std::error::Error as _;
         let error = parse("age,sick\n1,0\n1\n").unwrap_err();
         assert!(matches!(error, DatasetError::Malformed { .. }));
-        assert!(
-            error.source().unwrap().to_string().contains("line: 3"),
-            "{:?}",
-            error.source()
-        );
+        assert!(error.source().unwrap().to_string().contains("line: 3"), "{:?}", error.source());
     }
 
     #[test]

@@ -28,17 +28,9 @@ impl TabularDataset {
     /// [`DatasetError::Shape`] when the numbers of values and labels do not fit together.
     pub fn new(features: usize, values: Vec<f32>, labels: Vec<u32>) -> Result<Self, DatasetError> {
         if features == 0 || labels.len().checked_mul(features) != Some(values.len()) {
-            return Err(DatasetError::Shape {
-                features,
-                labels: labels.len(),
-                values: values.len(),
-            });
+            return Err(DatasetError::Shape { features, labels: labels.len(), values: values.len() });
         }
-        Ok(Self {
-            features,
-            values,
-            labels,
-        })
+        Ok(Self { features, values, labels })
     }
 
     /// How many features an example has.
@@ -63,11 +55,7 @@ impl TabularDataset {
     #[must_use]
     pub fn row(&self, index: usize) -> Option<(&[f32], u32)> {
         let label = *self.labels.get(index)?;
-        Some((
-            self.values
-                .get(index * self.features..(index + 1) * self.features)?,
-            label,
-        ))
+        Some((self.values.get(index * self.features..(index + 1) * self.features)?, label))
     }
 }
 
@@ -75,10 +63,7 @@ impl std::fmt::Debug for TabularDataset {
     /// Sizes only: the examples are private.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (features, examples) = (self.features, self.labels.len());
-        f.debug_struct("TabularDataset")
-            .field("features", &features)
-            .field("examples", &examples)
-            .finish()
+        f.debug_struct("TabularDataset").field("features", &features).field("examples", &examples).finish()
     }
 }
 
@@ -102,9 +87,8 @@ impl<B: Backend> Dataset<B> for TabularDataset {
         let mut values = Vec::with_capacity(indices.len() * self.features);
         let mut labels = Vec::with_capacity(indices.len());
         for index in indices {
-            let (features, label) = self
-                .row(*index)
-                .ok_or("an example beyond the end of the table was asked for")?;
+            let (features, label) =
+                self.row(*index).ok_or("an example beyond the end of the table was asked for")?;
             values.extend_from_slice(features);
             labels.push(i64::from(label));
         }
@@ -126,10 +110,7 @@ mod tests {
     fn a_batch_holds_the_rows_asked_for_in_their_order() {
         let dataset = TabularDataset::new(2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![0, 1, 2]).unwrap();
         let batch = Dataset::<Flex>::batch(&dataset, &[2, 0], &Default::default()).unwrap();
-        assert_eq!(
-            batch.features.to_data().to_vec::<f32>().unwrap(),
-            [5.0, 6.0, 1.0, 2.0]
-        );
+        assert_eq!(batch.features.to_data().to_vec::<f32>().unwrap(), [5.0, 6.0, 1.0, 2.0]);
         assert_eq!(batch.labels.to_data().iter::<i64>().collect::<Vec<_>>(), [2, 0]);
         assert!(Dataset::<Flex>::batch(&dataset, &[3], &Default::default()).is_err());
     }
@@ -145,9 +126,6 @@ mod tests {
     #[test]
     fn debug_output_shows_no_example() {
         let dataset = TabularDataset::new(1, vec![77.0], vec![1]).unwrap();
-        assert_eq!(
-            format!("{dataset:?}"),
-            "TabularDataset { features: 1, examples: 1 }"
-        );
+        assert_eq!(format!("{dataset:?}"), "TabularDataset { features: 1, examples: 1 }");
     }
 }

@@ -36,9 +36,7 @@ impl FromStr for Device {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             _ => {
-                let unknown = || DeviceError::Unknown {
-                    found: text.chars().take(40).collect(),
-                };
+                let unknown = || DeviceError::Unknown { found: text.chars().take(40).collect() };
                 let number = text.strip_prefix("cuda:").ok_or_else(unknown)?;
                 let digits = number.bytes().all(|byte| byte.is_ascii_digit());
                 let index = number.parse().ok().filter(|_| digits).ok_or_else(unknown)?;
@@ -82,18 +80,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_what_is_possible() {
-        for bad in [
-            "",
-            "CPU",
-            "gpu",
-            "cuda",
-            "cuda:",
-            "cuda:-1",
-            "cuda:+1",
-            "cuda:70000",
-            "cuda:0x1",
-            " cpu",
-        ] {
+        for bad in ["", "CPU", "gpu", "cuda", "cuda:", "cuda:-1", "cuda:+1", "cuda:70000", "cuda:0x1", " cpu"]
+        {
             let error = bad.parse::<Device>().unwrap_err();
             assert!(matches!(error, DeviceError::Unknown { .. }), "{bad}");
             assert!(error.to_string().contains("`auto`, `cpu` or `cuda:N`"), "{error}");
@@ -107,10 +95,7 @@ mod tests {
             assert_eq!(parsed.unwrap(), Device::Cuda { index: 1 });
         } else {
             let text = parsed.unwrap_err().to_string();
-            assert!(
-                text.contains("built without CUDA") && text.contains("--features cuda"),
-                "{text}"
-            );
+            assert!(text.contains("built without CUDA") && text.contains("--features cuda"), "{text}");
         }
     }
 }

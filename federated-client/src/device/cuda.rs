@@ -22,24 +22,16 @@ pub(super) fn compute(index: u16) -> Result<(), DeviceError> {
 }
 
 fn first_touch(index: u16) -> Result<(), DeviceError> {
-    let failed = |detail: String| DeviceError::Failed {
-        device: Device::Cuda { index }.to_string(),
-        detail,
-    };
+    let failed = |detail: String| DeviceError::Failed { device: Device::Cuda { index }.to_string(), detail };
     let sum = std::panic::catch_unwind(|| {
         let device = CudaDevice::new(usize::from(index));
-        Tensor::<Cuda, 1>::ones([usize::from(ELEMENTS)], &device)
-            .sum()
-            .try_into_data()
+        Tensor::<Cuda, 1>::ones([usize::from(ELEMENTS)], &device).sum().try_into_data()
     });
-    let data = sum
-        .map_err(|payload| failed(panic_text(&*payload)))?
-        .map_err(|error| failed(error.to_string()))?;
+    let data =
+        sum.map_err(|payload| failed(panic_text(&*payload)))?.map_err(|error| failed(error.to_string()))?;
     match data.iter::<f32>().next() {
         Some(found) if (found - f32::from(ELEMENTS)).abs() < 0.5 => Ok(()),
-        found => Err(failed(format!(
-            "expected {ELEMENTS} as the sum of as many ones, found {found:?}"
-        ))),
+        found => Err(failed(format!("expected {ELEMENTS} as the sum of as many ones, found {found:?}"))),
     }
 }
 

@@ -33,11 +33,7 @@ impl Device {
 fn cpu(passed_over: Option<DeviceError>) -> DeviceReport {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let description = format!("CPU, {cores} available, of which training uses 1");
-    DeviceReport {
-        device: Device::Cpu,
-        description,
-        passed_over,
-    }
+    DeviceReport { device: Device::Cpu, description, passed_over }
 }
 
 #[cfg(feature = "cuda")]
@@ -45,11 +41,7 @@ fn cuda(index: u16) -> Result<DeviceReport, DeviceError> {
     super::system::System::current().check(index)?;
     super::cuda::compute(index)?;
     let description = format!("NVIDIA GPU number {index}");
-    Ok(DeviceReport {
-        device: Device::Cuda { index },
-        description,
-        passed_over: None,
-    })
+    Ok(DeviceReport { device: Device::Cuda { index }, description, passed_over: None })
 }
 
 #[cfg(not(feature = "cuda"))]

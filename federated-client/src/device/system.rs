@@ -26,11 +26,7 @@ impl System {
     #[cfg(feature = "cuda")]
     pub(super) fn current() -> Self {
         let (library_path, cuda_path) = (std::env::var_os("LD_LIBRARY_PATH"), std::env::var_os("CUDA_PATH"));
-        Self {
-            root: PathBuf::from("/"),
-            library_path,
-            cuda_path,
-        }
+        Self { root: PathBuf::from("/"), library_path, cuda_path }
     }
 
     /// Checks that the driver, the runtime compiler, its headers and the GPU are there.
@@ -42,25 +38,15 @@ impl System {
         }
         if !self.has_library(DRIVER) {
             let remedy = "install the NVIDIA driver; in a container, start it with access to the GPU";
-            return Err(DeviceError::NoLibrary {
-                library: DRIVER,
-                remedy,
-            });
+            return Err(DeviceError::NoLibrary { library: DRIVER, remedy });
         }
         self.check_index(index)?;
         if !self.has_library(COMPILER) {
             let remedy = "install the CUDA runtime compiler (NVRTC), or add its folder to LD_LIBRARY_PATH";
-            return Err(DeviceError::NoLibrary {
-                library: COMPILER,
-                remedy,
-            });
+            return Err(DeviceError::NoLibrary { library: COMPILER, remedy });
         }
         let header = self.toolkit().join("include/cuda_runtime.h");
-        if header.exists() {
-            Ok(())
-        } else {
-            Err(DeviceError::NoHeaders { path: header })
-        }
+        if header.exists() { Ok(()) } else { Err(DeviceError::NoHeaders { path: header }) }
     }
 
     /// The driver makes a device file for each GPU; under Windows' Linux there is one for all of them.
@@ -69,9 +55,7 @@ impl System {
             let number = name.strip_prefix("nvidia").unwrap_or_default();
             !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
         };
-        let found = names_in(&self.root.join("dev"))
-            .filter(|name| is_gpu(name))
-            .count();
+        let found = names_in(&self.root.join("dev")).filter(|name| is_gpu(name)).count();
         if usize::from(index) < found || self.root.join("dev/dxg").exists() {
             Ok(())
         } else {
@@ -89,9 +73,7 @@ impl System {
     /// The cache is binary, but holds each library's path as text.
     fn in_loader_cache(&self, library: &str) -> bool {
         let cache = fs::read(self.root.join("etc/ld.so.cache")).unwrap_or_default();
-        cache
-            .windows(library.len())
-            .any(|window| window == library.as_bytes())
+        cache.windows(library.len()).any(|window| window == library.as_bytes())
     }
 
     /// The folder where the CUDA runtime looks for its headers.
@@ -105,10 +87,7 @@ impl System {
         if self.root.join("usr/bin/nvcc").exists() && !known.iter().any(|folder| folder.exists()) {
             return self.root.join("usr");
         }
-        known
-            .into_iter()
-            .find(|folder| folder.exists())
-            .unwrap_or(standard)
+        known.into_iter().find(|folder| folder.exists()).unwrap_or(standard)
     }
 }
 
@@ -129,11 +108,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, b"").unwrap();
         }
-        let system = System {
-            root: root.path().to_owned(),
-            library_path: None,
-            cuda_path: None,
-        };
+        let system = System { root: root.path().to_owned(), library_path: None, cuda_path: None };
         (root, system)
     }
 
@@ -149,10 +124,7 @@ mod tests {
     fn a_complete_installation_passes() {
         let (_root, system) = system(&COMPLETE);
         assert_eq!(system.check(0), Ok(()));
-        assert_eq!(
-            system.check(1),
-            Err(DeviceError::NoSuchDevice { index: 1, found: 1 })
-        );
+        assert_eq!(system.check(1), Err(DeviceError::NoSuchDevice { index: 1, found: 1 }));
     }
 
     #[test]
@@ -172,18 +144,9 @@ mod tests {
     fn libraries_are_found_by_the_loader_cache_and_the_library_path() {
         let (root, mut system) = system(&["dev/nvidia0", "own/libnvrtc.so", "own/include/cuda_runtime.h"]);
         fs::create_dir_all(root.path().join("etc")).unwrap();
-        fs::write(
-            root.path().join("etc/ld.so.cache"),
-            b"\x01\0libcuda.so.1\0/opt/driver/libcuda.so.1\0",
-        )
-        .unwrap();
-        assert!(matches!(
-            system.check(0),
-            Err(DeviceError::NoLibrary {
-                library: COMPILER,
-                ..
-            })
-        ));
+        fs::write(root.path().join("etc/ld.so.cache"), b"\x01\0libcuda.so.1\0/opt/driver/libcuda.so.1\0")
+            .unwrap();
+        assert!(matches!(system.check(0), Err(DeviceError::NoLibrary { library: COMPILER, .. })));
         system.library_path = Some(root.path().join("own").into());
         system.cuda_path = Some(root.path().join("own").into());
         assert_eq!(system.check(0), Ok(()));
@@ -192,9 +155,6 @@ mod tests {
     #[test]
     fn the_runtime_library_is_not_taken_for_the_driver() {
         let (_root, system) = system(&["usr/lib/libcudart.so.12", "dev/nvidia0"]);
-        assert!(matches!(
-            system.check(0),
-            Err(DeviceError::NoLibrary { library: DRIVER, .. })
-        ));
+        assert!(matches!(system.check(0), Err(DeviceError::NoLibrary { library: DRIVER, .. })));
     }
 }

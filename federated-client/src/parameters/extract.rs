@@ -19,11 +19,7 @@ pub fn extract<B: Backend, M: Module<B>>(module: &M) -> Result<ModelParameters, 
     settle_running_statistics(module);
     let capacity = usize::try_from(layout.elements()).unwrap_or(usize::MAX);
     let values = Vec::with_capacity(capacity);
-    let mut visitor = ExtractVisitor {
-        path: Path::default(),
-        values,
-        failure: None,
-    };
+    let mut visitor = ExtractVisitor { path: Path::default(), values, failure: None };
     module.visit(&mut visitor);
     visitor.failure.map_or(Ok(()), Err)?;
     ModelParameters::new(layout, visitor.values).map_err(|source| ParametersError::Values { source })
@@ -37,19 +33,14 @@ struct ExtractVisitor {
 
 impl ExtractVisitor {
     fn append<B: Backend, const D: usize>(&mut self, tensor: Tensor<B, D>) -> Result<(), ParametersError> {
-        let quantised = |found: DType| ParametersError::Quantised {
-            name: self.path.name(),
-            found: format!("{found:?}"),
-        };
+        let quantised =
+            |found: DType| ParametersError::Quantised { name: self.path.name(), found: format!("{found:?}") };
         if let found @ DType::QFloat(_) = tensor.dtype() {
             return Err(quantised(found));
         }
         let data = tensor
             .try_into_data()
-            .map_err(|source| ParametersError::Unreadable {
-                name: self.path.name(),
-                source,
-            })?
+            .map_err(|source| ParametersError::Unreadable { name: self.path.name(), source })?
             .convert::<f32>();
         let values = data.as_slice::<f32>().map_err(|_| quantised(data.dtype))?;
         self.values.extend_from_slice(values);

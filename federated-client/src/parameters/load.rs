@@ -19,12 +19,7 @@ pub fn load<B: Backend, M: Module<B>>(module: M, model: &ModelParameters) -> Res
     let mismatch = |source| ParametersError::Mismatch { source };
     layout_of(&module)?.check_same(model.layout()).map_err(mismatch)?;
     settle_running_statistics(&module);
-    let mut mapper = LoadMapper {
-        path: Path::default(),
-        model,
-        next: 0,
-        failure: None,
-    };
+    let mut mapper = LoadMapper { path: Path::default(), model, next: 0, failure: None };
     let module = module.map(&mut mapper);
     match mapper.failure {
         Some(failure) => Err(failure),
@@ -48,31 +43,18 @@ impl LoadMapper<'_> {
         let name = self.path.name();
         let dtype = old.dtype();
         if matches!(dtype, DType::QFloat(_)) {
-            return Err(ParametersError::Quantised {
-                name,
-                found: format!("{dtype:?}"),
-            });
+            return Err(ParametersError::Quantised { name, found: format!("{dtype:?}") });
         }
         let layout = self.model.layout();
         let index = self.next;
         self.next += 1;
         let spec = layout.tensors().get(index).filter(|spec| spec.name == name);
-        let values = layout
-            .range(index)
-            .and_then(|range| self.model.values().get(range));
+        let values = layout.range(index).and_then(|range| self.model.values().get(range));
         let (Some(_), Some(values)) = (spec, values) else {
             // Only a hand-written Module that visits in one order and maps in another comes here.
-            let found = layout
-                .tensors()
-                .get(index)
-                .map(|spec| spec.name.clone())
-                .unwrap_or_default();
+            let found = layout.tensors().get(index).map(|spec| spec.name.clone()).unwrap_or_default();
             return Err(ParametersError::Mismatch {
-                source: ModelError::WrongTensor {
-                    index,
-                    expected: name,
-                    found,
-                },
+                source: ModelError::WrongTensor { index, expected: name, found },
             });
         };
         let data = TensorData::new(values.to_vec(), old.shape());

@@ -14,9 +14,17 @@ use crate::{
     transport::{SiteIdentity, TransportError},
 };
 
-/// Refusals that trying again cannot change.
-const FINAL: [&str; 4] =
-    ["PARTICIPANT_NOT_ENROLLED", "CERTIFICATE_SUPERSEDED", "CERTIFICATE_INVALID", "VERSION_UNSUPPORTED"];
+/// Refusals that trying again cannot change, and one that must not be answered so: after `SUPERSEDED_SESSION` another
+/// process attends with this certificate, and two that both come back would push each other out for ever. A session of
+/// this process never gets it, since it attends again only when the former connection is gone.
+const FINAL: [&str; 6] = [
+    "PARTICIPANT_NOT_ENROLLED",
+    "CERTIFICATE_SUPERSEDED",
+    "CERTIFICATE_INVALID",
+    "ROLE_FORBIDDEN",
+    "VERSION_UNSUPPORTED",
+    "SUPERSEDED_SESSION",
+];
 
 /// Connects and attends again and again, and reports what comes. Ends with [`Occurrence::Ended`], or when nobody
 /// listens.

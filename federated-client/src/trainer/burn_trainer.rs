@@ -63,12 +63,7 @@ where
     /// The module's float parameters are overwritten by each task's model; the optimiser must be new.
     pub fn new(module: M, dataset: D, optimizer: O) -> Self {
         let device = module.devices().into_iter().next().unwrap_or_default();
-        Self {
-            module,
-            dataset,
-            optimizer,
-            device,
-        }
+        Self { module, dataset, optimizer, device }
     }
 
     fn run_epochs(
@@ -93,9 +88,7 @@ where
                 let value = step.clone().inner();
                 let gradients = GradientsParams::from_grads(step.backward(), &module);
                 module = optimizer.step(f64::from(task.work.learning_rate), module, gradients);
-                let so_far = meter
-                    .add(value, indices.len())
-                    .map_err(|error| self.device_failed(&error))?;
+                let so_far = meter.add(value, indices.len()).map_err(|error| self.device_failed(&error))?;
                 if !so_far.is_finite() {
                     return Err(diverged(task, epoch));
                 }
@@ -109,11 +102,7 @@ where
     }
 
     fn device_failed(&self, error: &ExecutionError) -> TrainerError {
-        DeviceError::Failed {
-            device: format!("{:?}", self.device),
-            detail: error.to_string(),
-        }
-        .into()
+        DeviceError::Failed { device: format!("{:?}", self.device), detail: error.to_string() }.into()
     }
 }
 
@@ -150,11 +139,7 @@ where
         let delta = trained.minus(&model).map_err(|_| last())?;
         let mut metrics = Metrics::new();
         metrics.insert("loss", loss)?;
-        Ok(ClientUpdate {
-            delta,
-            examples,
-            metrics,
-        })
+        Ok(ClientUpdate { delta, examples, metrics })
     }
 }
 
@@ -162,17 +147,12 @@ impl<B: AutodiffBackend, M: std::fmt::Debug, D, O> std::fmt::Debug for BurnTrain
     /// The module and the device; data sets are private, and optimisers are not `Debug`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut out = f.debug_struct("BurnTrainer");
-        out.field("module", &self.module)
-            .field("device", &self.device)
-            .finish_non_exhaustive()
+        out.field("module", &self.module).field("device", &self.device).finish_non_exhaustive()
     }
 }
 
 const fn diverged(task: &TrainTask, epoch: u32) -> TrainerError {
-    TrainerError::Diverged {
-        epoch,
-        learning_rate: task.work.learning_rate,
-    }
+    TrainerError::Diverged { epoch, learning_rate: task.work.learning_rate }
 }
 
 /// How many examples make a step, and whether they are shuffled.

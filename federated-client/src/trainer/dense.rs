@@ -33,10 +33,7 @@ impl<B: Backend> DenseNetwork<B> {
     pub fn new(sizes: &[usize], seed: u64, device: &B::Device) -> Result<Self, TrainerError> {
         let mut random = generator(b"federated.dense.init.v1\0", seed);
         Self::with_values(sizes, device, |count, inputs| {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "the bound needs no more digits than a float has"
-            )]
+            #[expect(clippy::cast_precision_loss, reason = "the bound needs no more digits than a float has")]
             let bound = (1.0 / inputs as f32).sqrt();
             (0..count).map(|_| uniform(&mut random, bound)).collect()
         })
@@ -57,45 +54,30 @@ impl<B: Backend> DenseNetwork<B> {
         mut values: impl FnMut(usize, usize) -> Vec<f32>,
     ) -> Result<Self, TrainerError> {
         if sizes.len() < 2 || sizes.contains(&0) {
-            return Err(unsupported(
-                "at least two sizes of layers, each at least 1",
-                format!("{sizes:?}"),
-            ));
+            return Err(unsupported("at least two sizes of layers, each at least 1", format!("{sizes:?}")));
         }
         let pairs = sizes.iter().zip(sizes.iter().skip(1));
         let layers = pairs.map(|(&inputs, &outputs)| {
             let weight = TensorData::new(values(inputs * outputs, inputs), [inputs, outputs]);
             let bias = TensorData::new(values(outputs, inputs), [outputs]);
-            Linear {
-                weight: Param::from_data(weight, device),
-                bias: Some(Param::from_data(bias, device)),
-            }
+            Linear { weight: Param::from_data(weight, device), bias: Some(Param::from_data(bias, device)) }
         });
-        Ok(Self {
-            layers: layers.collect(),
-        })
+        Ok(Self { layers: layers.collect() })
     }
 
     /// The logits of examples: `[examples, features]` to `[examples, outputs]`.
     pub fn forward(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let last = self.layers.len().saturating_sub(1);
-        self.layers
-            .iter()
-            .enumerate()
-            .fold(features, |input, (index, layer)| {
-                let output = layer.forward(input);
-                if index < last { relu(output) } else { output }
-            })
+        self.layers.iter().enumerate().fold(features, |input, (index, layer)| {
+            let output = layer.forward(input);
+            if index < last { relu(output) } else { output }
+        })
     }
 
     /// The probability of each output's class: of class 1 with one output, else of every class.
     pub fn probabilities(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let logits = self.forward(features);
-        if self.output_count() == 1 {
-            sigmoid(logits)
-        } else {
-            softmax(logits, 1)
-        }
+        if self.output_count() == 1 { sigmoid(logits) } else { softmax(logits, 1) }
     }
 
     /// How many outputs the network has.
@@ -143,10 +125,7 @@ fn uniform(random: &mut impl RngCore, bound: f32) -> f32 {
 }
 
 fn unsupported(expected: impl Into<String>, found: String) -> TrainerError {
-    TrainerError::UnsupportedTask {
-        expected: expected.into(),
-        found,
-    }
+    TrainerError::UnsupportedTask { expected: expected.into(), found }
 }
 
 /// Features, hidden sizes and outputs of the network that has this layout.
@@ -178,15 +157,10 @@ fn sizes_of(layout: &ModelLayout) -> Result<Vec<usize>, TrainerError> {
         }
         sizes.push(outputs);
     }
-    let addressable = sizes
-        .iter()
-        .map(|size| usize::try_from(*size))
-        .collect::<Result<_, _>>();
+    let addressable = sizes.iter().map(|size| usize::try_from(*size)).collect::<Result<_, _>>();
     addressable.map_err(|_| unsupported("sizes that this machine can address", format!("{sizes:?}")))
 }
 
 fn shown(tensor: Option<&TensorSpec>) -> String {
-    tensor.map_or("nothing".to_owned(), |tensor| {
-        format!("`{}` of shape {:?}", tensor.name, tensor.shape)
-    })
+    tensor.map_or("nothing".to_owned(), |tensor| format!("`{}` of shape {:?}", tensor.name, tensor.shape))
 }

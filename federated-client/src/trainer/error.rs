@@ -89,9 +89,7 @@ impl TrainerError {
     /// ```
     #[must_use]
     pub fn failed(source: impl Into<BoxError>) -> Self {
-        Self::Failed {
-            source: source.into(),
-        }
+        Self::Failed { source: source.into() }
     }
 
     /// Whose fault it is.

@@ -17,9 +17,6 @@ pub fn run_guarded(
     model: ModelParameters,
     stop: &StopSignal,
 ) -> Result<ClientUpdate, TrainerError> {
-    catch_unwind(AssertUnwindSafe(|| trainer.train(task, model, stop))).unwrap_or_else(|payload| {
-        Err(TrainerError::Panicked {
-            message: panic_text(&*payload),
-        })
-    })
+    catch_unwind(AssertUnwindSafe(|| trainer.train(task, model, stop)))
+        .unwrap_or_else(|payload| Err(TrainerError::Panicked { message: panic_text(&*payload) }))
 }

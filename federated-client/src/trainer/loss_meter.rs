@@ -16,12 +16,7 @@ pub(super) struct LossMeter<B: Backend> {
 
 impl<B: Backend> LossMeter<B> {
     pub(super) const fn new() -> Self {
-        Self {
-            pending: None,
-            steps: 0,
-            sum: 0.0,
-            examples: 0.0,
-        }
+        Self { pending: None, steps: 0, sum: 0.0, examples: 0.0 }
     }
 
     /// Adds the mean loss of a step of so many examples, and gives the sum as far as it has been read: a loss that is

@@ -18,11 +18,7 @@ impl Order {
     /// order changes nothing but rounding.
     pub(super) fn new(seed: u64, examples: usize, shuffled: bool) -> Self {
         let generator = generator(b"federated.shuffle.v1\0\0\0\0", seed);
-        Self {
-            generator,
-            indices: (0..examples).collect(),
-            shuffled,
-        }
+        Self { generator, indices: (0..examples).collect(), shuffled }
     }
 
     /// The order of the next epoch: a Fisher-Yates shuffle of the one before.
@@ -91,10 +87,7 @@ mod tests {
         for _ in 0..6_000 {
             *counts.entry(order.next_epoch().to_vec()).or_default() += 1;
         }
-        assert!(
-            counts.len() == 6 && counts.values().all(|count| (count - 1_000).abs() < 174),
-            "{counts:?}"
-        );
+        assert!(counts.len() == 6 && counts.values().all(|count| (count - 1_000).abs() < 174), "{counts:?}");
     }
 
     #[test]

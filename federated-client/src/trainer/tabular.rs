@@ -51,9 +51,7 @@ impl LocalTrainer for TabularTrainer {
 
 impl std::fmt::Debug for TabularTrainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TabularTrainer")
-            .field("examples", &self.example_count())
-            .finish_non_exhaustive()
+        f.debug_struct("TabularTrainer").field("examples", &self.example_count()).finish_non_exhaustive()
     }
 }
 
@@ -63,10 +61,7 @@ impl WithBackend for OnDevice {
     type Output = Box<dyn LocalTrainer>;
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output {
-        Box::new(DenseTrainer::<B> {
-            dataset: Arc::new(self.0),
-            device,
-        })
+        Box::new(DenseTrainer::<B> { dataset: Arc::new(self.0), device })
     }
 }
 

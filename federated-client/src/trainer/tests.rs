@@ -39,19 +39,11 @@ type Cpu = Autodiff<Flex>;
 
 fn task(model: &ModelParameters, seed: u64, epochs: u32, batch: BatchSize, learning_rate: f32) -> TrainTask {
     TrainTask {
-        id: TaskId {
-            job: "job".parse().unwrap(),
-            round: RoundNumber::FIRST,
-            attempt: 1,
-        },
+        id: TaskId { job: "job".parse().unwrap(), round: RoundNumber::FIRST, attempt: 1 },
         rounds: 1,
         layout: model.layout().clone(),
         model: model.digest(),
-        work: LocalWork {
-            epochs: NonZeroU32::new(epochs).unwrap(),
-            batch,
-            learning_rate,
-        },
+        work: LocalWork { epochs: NonZeroU32::new(epochs).unwrap(), batch, learning_rate },
         seed,
         cohort_size: 1,
         settings: Default::default(),
@@ -83,12 +75,7 @@ fn train(trainer: &mut impl LocalTrainer, task: &TrainTask, model: &ModelParamet
 }
 
 fn plus(model: &ModelParameters, delta: &ModelParameters) -> ModelParameters {
-    let values = model
-        .values()
-        .iter()
-        .zip(delta.values())
-        .map(|(value, change)| value + change)
-        .collect();
+    let values = model.values().iter().zip(delta.values()).map(|(value, change)| value + change).collect();
     ModelParameters::new(model.layout().clone(), values).unwrap()
 }
 
@@ -97,9 +84,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let model = extract(&network(&[2, 8, 1])).unwrap();
     let digest = |seed| {
         let mut trainer = BurnTrainer::new(network(&[2, 8, 1]), points(2, 60), SgdConfig::new().init());
-        train(&mut trainer, &task(&model, seed, 3, batches_of(7), 0.1), &model)
-            .delta
-            .digest()
+        train(&mut trainer, &task(&model, seed, 3, batches_of(7), 0.1), &model).delta.digest()
     };
     assert_eq!(digest(1), digest(1));
     assert_ne!(digest(1), digest(2));
@@ -110,9 +95,7 @@ fn training_at_the_same_time_on_other_threads_does_not_change_the_bits() {
     let model = extract(&network(&[2, 64, 64, 3])).unwrap();
     let digest = || {
         let mut trainer = TabularTrainer::new(points(3, 300), Device::Cpu).unwrap();
-        train(&mut trainer, &task(&model, 5, 2, batches_of(64), 0.1), &model)
-            .delta
-            .digest()
+        train(&mut trainer, &task(&model, 5, 2, batches_of(64), 0.1), &model).delta.digest()
     };
     let alone = digest();
     std::thread::scope(|scope| {
@@ -129,11 +112,7 @@ fn training_learns_what_separates_the_classes() {
         let mut model = extract(&network(&sizes)).unwrap();
         let mut losses = Vec::new();
         for round in 0..5 {
-            let update = train(
-                &mut trainer,
-                &task(&model, round, 40, batches_of(10), 0.3),
-                &model,
-            );
+            let update = train(&mut trainer, &task(&model, round, 40, batches_of(10), 0.3), &model);
             assert_eq!(update.examples.get(), 150);
             losses.push(update.metrics.get("loss").unwrap());
             model = plus(&model, &update.delta);
@@ -142,16 +121,9 @@ fn training_learns_what_separates_the_classes() {
         let trained = crate::parameters::load(network(&sizes), &model).unwrap();
         let all: Vec<usize> = (0..150).collect();
         let batch: TabularBatch<Cpu> = dataset.batch(&all, &Default::default()).unwrap();
-        let probabilities = trained
-            .probabilities(batch.features)
-            .into_data()
-            .to_vec::<f32>()
-            .unwrap();
-        let right = dataset
-            .labels()
-            .iter()
-            .zip(probabilities.chunks(sizes[2]))
-            .filter(|(label, row)| match row {
+        let probabilities = trained.probabilities(batch.features).into_data().to_vec::<f32>().unwrap();
+        let right =
+            dataset.labels().iter().zip(probabilities.chunks(sizes[2])).filter(|(label, row)| match row {
                 [one] => (*one > 0.5) == (**label == 1),
                 many => (0..many.len()).all(|other| many[other] <= many[**label as usize]),
             });
@@ -178,16 +150,10 @@ fn one_epoch_on_one_batch_is_one_gradient_step() {
         let probability = 1.0 / (1.0 + (-logit).exp());
         let label = f64::from(label);
         loss -= (label * probability.ln() + (1.0 - label) * (1.0 - probability).ln()) / 3.0;
-        gradient
-            .iter_mut()
-            .zip(features)
-            .for_each(|(sum, x)| *sum += (probability - label) * x / 3.0);
+        gradient.iter_mut().zip(features).for_each(|(sum, x)| *sum += (probability - label) * x / 3.0);
     }
     for (delta, gradient) in update.delta.values().iter().zip(gradient) {
-        assert!(
-            (f64::from(*delta) + 0.5 * gradient).abs() < 1e-6,
-            "{delta} {gradient}"
-        );
+        assert!((f64::from(*delta) + 0.5 * gradient).abs() < 1e-6, "{delta} {gradient}");
     }
     assert!((update.metrics.get("loss").unwrap() - loss).abs() < 1e-6);
 }
@@ -196,11 +162,8 @@ fn one_epoch_on_one_batch_is_one_gradient_step() {
 fn the_seed_does_not_matter_when_all_examples_are_one_batch() {
     let model = extract(&network(&[2, 4, 1])).unwrap();
     let mut trainer = BurnTrainer::new(network(&[2, 4, 1]), points(2, 20), SgdConfig::new().init());
-    let mut digest = |seed| {
-        train(&mut trainer, &task(&model, seed, 1, BatchSize::All, 0.1), &model)
-            .delta
-            .digest()
-    };
+    let mut digest =
+        |seed| train(&mut trainer, &task(&model, seed, 1, BatchSize::All, 0.1), &model).delta.digest();
     assert_eq!(digest(1), digest(2));
 }
 
@@ -235,22 +198,13 @@ impl<B: AutodiffBackend> TrainableModule<B> for Normalised<B> {
 
 #[test]
 fn running_statistics_are_part_of_the_update_and_do_not_leak_into_the_next_task() {
-    let module = Normalised {
-        norm: BatchNormConfig::new(2).init(&Default::default()),
-        network: network(&[2, 4, 1]),
-    };
+    let module =
+        Normalised { norm: BatchNormConfig::new(2).init(&Default::default()), network: network(&[2, 4, 1]) };
     let model = extract(&module).unwrap();
     let mut trainer = BurnTrainer::new(module, points(2, 20), SgdConfig::new().init());
     let task = task(&model, 1, 2, batches_of(5), 0.05);
     let first = train(&mut trainer, &task, &model);
-    assert!(
-        first
-            .delta
-            .tensor("norm.running_var")
-            .unwrap()
-            .iter()
-            .all(|change| change.abs() > 0.01)
-    );
+    assert!(first.delta.tensor("norm.running_var").unwrap().iter().all(|change| change.abs() > 0.01));
     let elsewhere =
         std::thread::scope(|scope| scope.spawn(|| train(&mut trainer, &task, &model)).join().unwrap());
     assert_eq!(first, elsewhere);
@@ -282,11 +236,7 @@ impl<B: Backend> Dataset<B> for Withdrawn {
 #[test]
 fn a_withdrawn_task_stops_at_the_next_step() {
     let (stop, batches) = (StopSignal::new(), Arc::new(AtomicUsize::new(0)));
-    let dataset = Withdrawn {
-        table: points(2, 20),
-        stop: stop.clone(),
-        batches: Arc::clone(&batches),
-    };
+    let dataset = Withdrawn { table: points(2, 20), stop: stop.clone(), batches: Arc::clone(&batches) };
     let model = extract(&network(&[2, 1])).unwrap();
     let mut trainer = BurnTrainer::new(network(&[2, 1]), dataset, SgdConfig::new().init());
     let result = trainer.train(&task(&model, 1, 100, batches_of(1), 0.1), model.clone(), &stop);
@@ -301,19 +251,11 @@ fn divergence_is_told_with_epoch_and_remedy() {
         let dataset = TabularDataset::new(1, vec![value, -1.0], vec![0, 1]).unwrap();
         let mut trainer = BurnTrainer::new(network(&[1, 1]), dataset, SgdConfig::new().init());
         let task = task(&model, 1, 4, batch, learning_rate);
-        trainer
-            .train(&task, model.clone(), &StopSignal::new())
-            .unwrap_err()
+        trainer.train(&task, model.clone(), &StopSignal::new()).unwrap_err()
     };
     let error = refused(f32::NAN, 0.1, batches_of(1));
-    assert!(
-        matches!(error, TrainerError::Diverged { epoch: 1, .. }),
-        "{error}"
-    );
-    assert!(
-        error.to_string().contains("lower the job's learning rate"),
-        "{error}"
-    );
+    assert!(matches!(error, TrainerError::Diverged { epoch: 1, .. }), "{error}");
+    assert!(error.to_string().contains("lower the job's learning rate"), "{error}");
     assert_eq!(error.reason().as_str(), "TRAINING_DIVERGED");
     let error = refused(1.0, 1.0e30, BatchSize::All);
     assert!(matches!(error, TrainerError::Diverged { .. }), "{error}");
@@ -323,18 +265,9 @@ fn divergence_is_told_with_epoch_and_remedy() {
 fn a_model_of_another_network_is_refused_by_the_tensor() {
     let model = extract(&network(&[2, 5, 1])).unwrap();
     let mut trainer = BurnTrainer::new(network(&[2, 4, 1]), points(2, 20), SgdConfig::new().init());
-    let error = trainer.train(
-        &task(&model, 1, 1, BatchSize::All, 0.1),
-        model.clone(),
-        &StopSignal::new(),
-    );
+    let error = trainer.train(&task(&model, 1, 1, BatchSize::All, 0.1), model.clone(), &StopSignal::new());
     let error = error.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("`layers.0.weight`: expected shape [2, 4], found [2, 5]"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("`layers.0.weight`: expected shape [2, 4], found [2, 5]"), "{error}");
     assert_eq!(error.reason().as_str(), "TRAINING_UNSUPPORTED");
 }
 
@@ -343,41 +276,24 @@ fn without_examples_there_is_no_update() {
     let empty = TabularDataset::new(2, vec![], vec![]).unwrap();
     let model = extract(&network(&[2, 1])).unwrap();
     let mut trainer = BurnTrainer::new(network(&[2, 1]), empty, SgdConfig::new().init());
-    let result = trainer.train(
-        &task(&model, 1, 1, BatchSize::All, 0.1),
-        model.clone(),
-        &StopSignal::new(),
-    );
+    let result = trainer.train(&task(&model, 1, 1, BatchSize::All, 0.1), model.clone(), &StopSignal::new());
     assert!(matches!(result, Err(TrainerError::NoExamples)));
 }
 
 #[test]
 fn the_tabular_trainer_refuses_what_it_cannot_train() {
     let refused = |tensors: &[(&str, &[u64])]| {
-        let layout = ModelLayout::new(
-            tensors
-                .iter()
-                .map(|(name, shape)| TensorSpec::new(*name, *shape))
-                .collect(),
-        );
+        let layout =
+            ModelLayout::new(tensors.iter().map(|(name, shape)| TensorSpec::new(*name, *shape)).collect());
         let model = ModelParameters::zeros(layout.unwrap()).unwrap();
         let mut trainer = TabularTrainer::new(points(3, 30), Device::Cpu).unwrap();
         let task = task(&model, 1, 1, BatchSize::All, 0.1);
-        trainer
-            .train(&task, model, &StopSignal::new())
-            .unwrap_err()
-            .to_string()
+        trainer.train(&task, model, &StopSignal::new()).unwrap_err().to_string()
     };
     let text = refused(&[("conv.weight", &[2, 2, 3, 3])]);
-    assert!(
-        text.contains("`layers.0.weight` of shape [inputs, outputs], found `conv.weight`"),
-        "{text}"
-    );
+    assert!(text.contains("`layers.0.weight` of shape [inputs, outputs], found `conv.weight`"), "{text}");
     let text = refused(&[("layers.0.weight", &[2, 3])]);
-    assert!(
-        text.contains("`layers.0.bias` of shape [3], found nothing"),
-        "{text}"
-    );
+    assert!(text.contains("`layers.0.bias` of shape [3], found nothing"), "{text}");
     let layers = |from, to: [u64; 2]| {
         let (weight, bias): ([u64; 2], [u64; 1]) = ([from, to[0]], [to[1]]);
         refused(&[("layers.0.weight", &weight), ("layers.0.bias", &bias)])
@@ -397,10 +313,7 @@ fn a_network_starts_from_the_same_values_everywhere_and_knows_its_device() {
     assert!(weights.iter().all(|weight| weight.abs() <= bound));
     let device = Default::default();
     let again = DenseNetwork::<Cpu>::from_layout(model.layout(), &device).unwrap();
-    assert_eq!(
-        (again.feature_count(), again.output_count(), again.class_count()),
-        (3, 2, 2)
-    );
+    assert_eq!((again.feature_count(), again.output_count(), again.class_count()), (3, 2, 2));
     assert_eq!(again.devices(), [device]);
     assert!(DenseNetwork::<Cpu>::new(&[3], 0, &device).is_err());
     assert!(DenseNetwork::<Cpu>::new(&[3, 0, 1], 0, &device).is_err());
@@ -423,11 +336,7 @@ impl LocalTrainer for Own {
         _: &StopSignal,
     ) -> Result<ClientUpdate, TrainerError> {
         assert!(!self.panics, "out of memory");
-        Ok(ClientUpdate {
-            delta: model,
-            examples: ExampleCount::new(3)?,
-            metrics: Metrics::new(),
-        })
+        Ok(ClientUpdate { delta: model, examples: ExampleCount::new(3)?, metrics: Metrics::new() })
     }
 }
 

@@ -5,12 +5,14 @@ use crate::fault::{Fault, ReasonCode};
 #[non_exhaustive]
 pub enum ConfigError {
     /// The text is not TOML, or a key is unknown, missing or of the wrong type.
-    #[error("line {line}, column {column}: {message}")]
+    #[error("line {line}, column {column}: {}{message}", in_front(.path))]
     Syntax {
         /// The line, from 1.
         line: usize,
         /// The column, from 1.
         column: usize,
+        /// The key, for instance `limits.chunk`, or empty if the text is not TOML or its top level lacks a key.
+        path: String,
         /// What the parser expected and found.
         message: String,
     },
@@ -26,6 +28,13 @@ pub enum ConfigError {
         /// What to do, or empty.
         hint: String,
     },
+}
+
+/// Most characters of a wrong text that an error repeats.
+const MAX_FOUND: usize = 120;
+
+fn in_front(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
 }
 
 fn in_brackets(hint: &str) -> String {
@@ -46,6 +55,17 @@ impl ConfigError {
             found: found.to_string(),
             hint: hint.into(),
         }
+    }
+
+    /// A text that is wrong: it is shown in quotation marks, cut to 120 characters.
+    pub fn text(
+        path: impl Into<String>,
+        expected: impl Into<String>,
+        found: &str,
+        hint: impl Into<String>,
+    ) -> Self {
+        let found: String = found.chars().take(MAX_FOUND).collect();
+        Self::value(path, expected, format!("\"{found}\""), hint)
     }
 
     /// Whose fault it is: whoever wrote the file.

@@ -1,13 +1,18 @@
-//! Job files: TOML in, checked types out.
+//! Configuration files: TOML in, checked types out.
 //!
-//! Read in this order: `raw` mirrors the file, [`JobConfig`] is what comes out, [`ConfigError`] says what is wrong. The
-//! parsers of durations and sizes serve every configuration file of the project.
+//! Read in this order: `raw` mirrors a job file, [`JobConfig`] is what comes out, [`ConfigError`] says what is wrong.
+//! [`CoordinatorAddress`], [`LogConfig`] and the parsers of TOML, durations and sizes serve every configuration file of
+//! the project; the coordinator's and the participant's own files are with those programs.
 
+mod address;
 mod error;
 mod job;
+mod log;
 mod raw;
 mod value;
 
+pub use address::CoordinatorAddress;
 pub use error::ConfigError;
 pub use job::{JobConfig, StrategyConfig};
+pub use log::{LogConfig, LogFilter, LogFormat};
 pub use value::{parse_duration, parse_size, parse_toml};

@@ -16,7 +16,7 @@ mod withdraw;
 
 use clap::{Parser, Subcommand};
 use federated_server::{
-    config::{ConfigError, LogConfig},
+    config::{LogConfig, LogFilter},
     telemetry,
 };
 
@@ -63,7 +63,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// The log of a short command: warnings only, because the command itself says what it did.
 fn quiet() -> anyhow::Result<()> {
-    let level = "warn".parse().map_err(|error: ConfigError| error)?;
+    let level = "warn".parse::<LogFilter>()?;
     Ok(telemetry::install(&LogConfig { level, ..LogConfig::default() })?)
 }
 

@@ -4,7 +4,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ConfigError, CoordinatorAddress, Limits, LogConfig, raw};
+use federated_core::config::parse_toml;
+
+use super::{ConfigError, CoordinatorAddress, Limits, LogConfig, check::check};
 
 /// The files of one side of a TLS connection, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,10 @@ impl CoordinatorConfig {
     ///
     /// [`ConfigError`], which names the file and the setting.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        raw::parse(text, file)?.try_into()
+        let folder = file.parent().unwrap_or(Path::new(""));
+        parse_toml(text)
+            .and_then(|raw| check(raw, folder))
+            .map_err(|mistake| ConfigError::Invalid { file: file.to_owned(), mistake })
     }
 
     /// What an empty `dir/coordinator.toml` would mean: every setting at its default.

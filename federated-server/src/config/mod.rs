@@ -4,16 +4,13 @@
 //! [`LogConfig`] and [`OperatorConfig`] are its parts; `raw` is the file as written; `check` turns one into the other.
 //! [`ConfigError`] names file, path, what was expected and what was found.
 
-mod address;
 mod check;
 mod coordinator;
 mod error;
 mod limits;
-mod log;
 mod raw;
 
-pub use address::CoordinatorAddress;
 pub use coordinator::{CoordinatorConfig, OperatorConfig, TlsFiles};
 pub use error::ConfigError;
+pub use federated_core::config::{CoordinatorAddress, LogConfig, LogFilter, LogFormat};
 pub use limits::{ChunkSize, Limits};
-pub use log::{LogConfig, LogFilter, LogFormat};

@@ -1,17 +1,8 @@
 //! The file as written: texts and numbers, every setting optional, nothing unknown.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
-use toml::de::{DeTable, DeValue};
-
-use super::ConfigError;
-
-/// A configuration file's content, with the file it came from.
-pub(super) struct RawFile {
-    pub(super) file: PathBuf,
-    pub(super) config: RawConfig,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -59,41 +50,4 @@ pub(super) struct RawOperator {
     pub(super) ca: Option<PathBuf>,
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
-}
-
-/// Parses the text of `file`.
-pub(super) fn parse(text: &str, file: &Path) -> Result<RawFile, ConfigError> {
-    let line_of = |error: &toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
-        text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
-    };
-    let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
-        file: file.to_owned(),
-        line: line_of(&error),
-        detail: error.message().to_owned(),
-    })?;
-    let config = toml::from_str(text).map_err(|error| ConfigError::Shape {
-        file: file.to_owned(),
-        line: line_of(&error),
-        path: error.span().map_or_else(String::new, |span| path_at(document.get_ref(), span.start)),
-        detail: error.message().to_owned(),
-    })?;
-    Ok(RawFile { file: file.to_owned(), config })
-}
-
-/// The dotted path of the setting whose key or value covers the byte `position`.
-fn path_at(table: &DeTable<'_>, position: usize) -> String {
-    let covers = |span: std::ops::Range<usize>| span.contains(&position);
-    for (key, value) in table {
-        if let DeValue::Table(inner) = value.get_ref() {
-            let rest = path_at(inner, position);
-            if !rest.is_empty() {
-                return format!("{}.{rest}", key.get_ref());
-            }
-        }
-        if covers(key.span()) || covers(value.span()) {
-            return key.get_ref().to_string();
-        }
-    }
-    String::new()
 }

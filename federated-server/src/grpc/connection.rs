@@ -12,6 +12,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use crate::identity::{IdentityError, PeerIdentity};
@@ -28,6 +29,7 @@ pub(super) struct Peer {
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -41,7 +43,12 @@ impl Connection {
         let identity = certificates
             .and_then(<[_]>::first)
             .map_or(Err(IdentityError::Names { found: 0 }), PeerIdentity::from_certificate);
-        Self { peer: Peer { address, identity: Arc::new(identity) }, stream, _permit: permit }
+        Self { peer: Peer { address, identity: Arc::new(identity) }, stream, cut: None, _permit: permit }
+    }
+
+    /// The same connection, which breaks when `cut` is cancelled: no peer can keep it open.
+    pub(super) fn until(self, cut: CancellationToken) -> Self {
+        Self { cut: Some(Box::pin(cut.cancelled_owned())), ..self }
     }
 }
 
@@ -59,6 +66,11 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(cut) = &mut self.cut
+            && cut.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

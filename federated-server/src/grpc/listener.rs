@@ -18,12 +18,14 @@ const BACKLOG: usize = 64;
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Accepts connections until `shutdown`: at most `limits.max_connections` at a time, each with a TLS handshake that is
-/// given up after `limits.handshake`, so that neither garbage nor silence holds a place for long.
+/// given up after `limits.handshake`, so that neither garbage nor silence holds a place for long. Those that were
+/// accepted break when `cut` is cancelled.
 pub(super) fn incoming(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     limits: &Limits,
     shutdown: CancellationToken,
+    cut: CancellationToken,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (connections, incoming) = mpsc::channel(BACKLOG);
     let places = Arc::new(Semaphore::new(limits.max_connections.get()));
@@ -36,9 +38,10 @@ pub(super) fn incoming(
             match listener.accept().await {
                 Ok((stream, address)) => {
                     let handshake = handshake(acceptor.clone(), stream, address, patience, place);
-                    let connections = connections.clone();
+                    let (connections, cut) = (connections.clone(), cut.clone());
                     tokio::spawn(async move {
                         if let Some(connection) = handshake.await {
+                            let connection = connection.until(cut);
                             // The receiver is gone when the server stops.
                             let _ = connections.send(Ok(connection)).await;
                         }

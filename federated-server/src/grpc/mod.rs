@@ -52,7 +52,8 @@ pub(crate) struct Services {
     pub(crate) limits: Arc<Limits>,
 }
 
-/// Serves until `shutdown` is cancelled, then lets open calls end for at most `grace`.
+/// Serves until `shutdown` is cancelled, then lets open calls end for at most `grace`. When this returns or is dropped,
+/// every connection is cut.
 pub(crate) async fn serve(
     services: Services,
     listener: TcpListener,
@@ -60,7 +61,9 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
     grace: Duration,
 ) -> io::Result<()> {
-    let incoming = listener::incoming(listener, tls, &services.limits, shutdown.clone());
+    let cut = CancellationToken::new();
+    let _cut_on_drop = cut.clone().drop_guard();
+    let incoming = listener::incoming(listener, tls, &services.limits, shutdown.clone(), cut);
     let participation = participation::Participation::new(services.clone());
     let operation = operation::Operation::new(services);
     let server = tonic::transport::Server::builder()
@@ -100,7 +103,7 @@ fn refused(error: &CoordinatorError) -> Status {
 fn store_refused(error: &StoreError) -> Status {
     let code = match error {
         StoreError::UnknownModel { .. } => tonic::Code::NotFound,
-        StoreError::Content(content) if content.is_about_content() => tonic::Code::InvalidArgument,
+        StoreError::Content(_) => tonic::Code::InvalidArgument,
         _ => refusal::code_of(error.fault()),
     };
     if !matches!(error, StoreError::UnknownModel { .. } | StoreError::Content(_)) {
@@ -111,7 +114,12 @@ fn store_refused(error: &StoreError) -> Status {
 
 /// What a peer is told about a message that cannot be used.
 fn invalid(error: &WireError) -> Status {
-    refusal::refuse_with(tonic::Code::InvalidArgument, error.reason(), &error.to_string())
+    let code = match error {
+        // The message is well-formed; it is the two sides that do not fit.
+        WireError::Version { .. } => tonic::Code::FailedPrecondition,
+        _ => tonic::Code::InvalidArgument,
+    };
+    refusal::refuse_with(code, error.reason(), &error.to_string())
 }
 
 /// Runs file work off the network's threads.

@@ -9,6 +9,7 @@ use federated_core::{
     ids::{JobName, TaskId},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{StoreError, durable};
 
@@ -22,6 +23,8 @@ pub struct Store {
     numbers: AtomicU64,
     /// Held as long as the store lives; the system releases it when the process ends, however it ends.
     _lock: File,
+    /// After the lock: whoever waits for it finds the folder free.
+    released: DropGuard,
 }
 
 impl Store {
@@ -38,7 +41,8 @@ impl Store {
         let lock = File::create(&path).map_err(StoreError::io("make", &path))?;
         match lock.try_lock() {
             Ok(()) => {
-                let store = Self { root, numbers: AtomicU64::new(0), _lock: lock };
+                let released = CancellationToken::new().drop_guard();
+                let store = Self { root, numbers: AtomicU64::new(0), _lock: lock, released };
                 store.remove_leftovers()?;
                 Ok(store)
             }
@@ -51,6 +55,11 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Is cancelled when the store is gone and another process, or this one, may open the folder.
+    pub(crate) fn released(&self) -> CancellationToken {
+        self.released.token().clone()
     }
 
     pub(super) fn next_number(&self) -> u64 {

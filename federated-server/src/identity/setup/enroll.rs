@@ -53,7 +53,8 @@ pub struct Bundle {
 /// # Errors
 ///
 /// [`SetupError::BundleExists`], [`SetupError::HostNotNamed`] for an address that the server's certificate does not
-/// name, [`SetupError::Config`] if `dir` holds no coordinator, [`SetupError::Identity`].
+/// name, [`SetupError::Address`] if none is asked for and the coordinator listens on port 0, [`SetupError::Config`] if
+/// `dir` holds no coordinator, [`SetupError::Identity`].
 ///
 /// # Security
 ///
@@ -95,7 +96,7 @@ fn address(
             } else {
                 host.to_owned()
             };
-            Ok(format!("https://{bracketed}:{}", config.listen.port()).parse()?)
+            format!("https://{bracketed}:{}", config.listen.port()).parse().map_err(SetupError::Address)
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use federated_core::fault::Fault;
+use federated_core::{config::ConfigError as Mistake, fault::Fault};
 
 use crate::{config::ConfigError, identity::IdentityError};
 
@@ -31,6 +31,11 @@ pub enum SetupError {
         /// The hosts of the certificate, separated by commas.
         named: String,
     },
+    /// The host of the certificate and the port of the configuration make no address that a participant could use.
+    #[error(
+        "participants cannot connect to the coordinator's own {0}. Say with --address where they reach it"
+    )]
+    Address(#[source] Mistake),
     /// The coordinator's configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -44,9 +49,10 @@ impl SetupError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::AlreadyInitialised { .. } | Self::BundleExists { .. } | Self::HostNotNamed { .. } => {
-                Fault::Caller
-            }
+            Self::AlreadyInitialised { .. }
+            | Self::BundleExists { .. }
+            | Self::HostNotNamed { .. }
+            | Self::Address(_) => Fault::Caller,
             Self::Config(error) => error.fault(),
             Self::Identity(error) => error.fault(),
         }

@@ -8,7 +8,7 @@ use federated_core::ids::IdError;
 
 use super::{SetupError, same_host};
 use crate::{
-    config::CoordinatorConfig,
+    config::{CoordinatorAddress, CoordinatorConfig},
     identity::{CertificateAuthority, Credential, IdentityError, OperatorName, Validity, files},
 };
 
@@ -24,7 +24,8 @@ pub struct InitOptions {
     /// Hosts (DNS names, IP addresses) under which participants reach the coordinator; the first one is the default
     /// of [`enroll`](super::enroll). `localhost` and `127.0.0.1` are added.
     pub hosts: Vec<String>,
-    /// Where the coordinator accepts connections.
+    /// Where the coordinator accepts connections. Port 0 lets the system choose one at each start; the file then gives
+    /// operators the default port, and each enrolment must say where the participant connects to.
     pub listen: SocketAddr,
     /// How long the server's and the operator's certificates are valid, in days.
     pub days: u32,
@@ -67,9 +68,13 @@ pub fn init(options: &InitOptions, now: SystemTime) -> Result<CoordinatorConfig,
     write_pair(&config.tls.ca, authority.certificate_pem(), &ca_key, &authority.private_key_pem())?;
     write_credential(&config.tls.certificate, &config.tls.key, &server)?;
     write_credential(&config.operator.tls.certificate, &config.operator.tls.key, &operator)?;
-    let text = TEMPLATE
-        .replace("{listen}", &options.listen.to_string())
-        .replace("{port}", &options.listen.port().to_string());
+    let address = match options.listen.port() {
+        // The system chooses when the coordinator starts: only whoever starts it learns where operators reach it.
+        0 => config.operator.address,
+        port => CoordinatorAddress::local(port),
+    };
+    let text =
+        TEMPLATE.replace("{listen}", &options.listen.to_string()).replace("{address}", &address.to_string());
     // Last, because this file says that all the others are there.
     files::write_public(&file, &text)?;
     Ok(CoordinatorConfig::parse(&text, &file)?)

@@ -47,6 +47,22 @@ fn the_address_asked_for_stands_in_the_file() {
 }
 
 #[test]
+fn with_a_port_of_the_system_s_choice_an_enrolment_must_say_where_to_connect() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = InitOptions::new(dir(&folder));
+    options.listen = "127.0.0.1:0".parse().unwrap();
+    let config = init(&options, SystemTime::now()).unwrap();
+    assert_eq!(config.listen, options.listen);
+    assert_eq!(config.operator.address.to_string(), "https://localhost:8443");
+
+    let mut options = enrolment(&folder, "bundle");
+    let error = enroll(&options, SystemTime::now()).unwrap_err();
+    assert!(matches!(error, SetupError::Address(_)) && error.to_string().contains("--address"), "{error}");
+    options.address = Some("https://localhost:9000".parse().unwrap());
+    enroll(&options, SystemTime::now()).unwrap();
+}
+
+#[test]
 fn init_refuses_to_overwrite() {
     let (folder, config) = initialised();
     let before = fs::read(&config.tls.key).unwrap();

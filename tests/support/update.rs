@@ -1,0 +1,91 @@
+use bytes::Bytes;
+use federated_core::{
+    ids::Digest,
+    model::values_to_le_bytes,
+};
+use federated_proto::{
+    chunk::split,
+    v1::{self, submit_update_request::Part},
+};
+
+/// An update as it will be sent. The fields are open: a test breaks what it wants broken.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The first message.
+    pub header: v1::UpdateHeader,
+    /// What the chunks carry.
+    pub bytes: Bytes,
+    /// Bytes of a chunk.
+    pub step: usize,
+}
+
+impl Update {
+    /// An update for `task` in which every value is `value`.
+    #[must_use]
+    pub fn constant(task: &v1::TrainTask, value: f32, examples: u64) -> Self {
+        let size = task.model.as_ref().map_or(0, |model| model.size_bytes);
+        let count = usize::try_from(size / 4).expect("a small model");
+        Self::of(task, &vec![value; count], examples)
+    }
+
+    /// An update for `task` with these values.
+    #[must_use]
+    pub fn of(task: &v1::TrainTask, values: &[f32], examples: u64) -> Self {
+        let bytes = Bytes::from(values_to_le_bytes(values));
+        let header = v1::UpdateHeader {
+            task: task.id.clone(),
+            layout: task.model.clone().and_then(|model| model.layout),
+            sha256: sha256(&bytes),
+            size_bytes: bytes.len() as u64,
+            examples,
+            metrics: [("loss".to_owned(), f64::from(values[0]))].into(),
+        };
+        let step = 1 << 20;
+        Self { header, bytes, step }
+    }
+
+    /// The same update for another task.
+    #[must_use]
+    pub fn for_task(mut self, job: &str, round: u32, attempt: u32) -> Self {
+        self.header.task = Some(v1::TaskId {
+            job: job.to_owned(),
+            round,
+            attempt,
+        });
+        self
+    }
+
+    /// The header as a message.
+    #[must_use]
+    pub fn first(&self) -> v1::SubmitUpdateRequest {
+        message(Part::Header(self.header.clone()))
+    }
+
+    /// The bytes from `offset` on, as messages.
+    pub fn rest(&self, offset: u64) -> impl Iterator<Item = v1::SubmitUpdateRequest> + use<> {
+        split(self.bytes.clone(), offset, self.step).map(|chunk| message(Part::Chunk(chunk)))
+    }
+
+    /// All messages of an upload that begins at `offset`.
+    #[must_use]
+    pub fn messages(&self, offset: u64) -> Vec<v1::SubmitUpdateRequest> {
+        std::iter::once(self.first()).chain(self.rest(offset)).collect()
+    }
+
+    /// What asks how much of it is at the coordinator.
+    #[must_use]
+    pub fn query(&self) -> v1::QueryUploadRequest {
+        v1::QueryUploadRequest {
+            task: self.header.task.clone(),
+            sha256: self.header.sha256.clone(),
+        }
+    }
+}
+
+fn message(part: Part) -> v1::SubmitUpdateRequest {
+    v1::SubmitUpdateRequest { part: Some(part) }
+}
+
+fn sha256(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(Digest::of(bytes).as_bytes())
+}
