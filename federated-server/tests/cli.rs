@@ -90,7 +90,8 @@ async fn terminated(mut process: Child) -> Option<i32> {
 }
 
 fn model() -> ModelParameters {
-    let layout = ModelLayout::new(vec![TensorSpec::new("weight", [2, 1]), TensorSpec::new("bias", [1])]).unwrap();
+    let layout =
+        ModelLayout::new(vec![TensorSpec::new("weight", [2, 1]), TensorSpec::new("bias", [1])]).unwrap();
     ModelParameters::new(layout, vec![0.5, -0.5, 0.1]).unwrap()
 }
 
@@ -116,7 +117,10 @@ async fn a_coordinator_is_made_serves_jobs_and_stops_in_good_order() {
     assert!(said.contains("started heart"), "{said}");
     let found = status(folder).await;
     let job = &found["jobs"][0];
-    assert_eq!((&job["job"], &job["state"], &job["rounds"]), (&"heart".into(), &"gathering".into(), &3.into()));
+    assert_eq!(
+        (&job["job"], &job["state"], &job["rounds"]),
+        (&"heart".into(), &"gathering".into(), &3.into())
+    );
     assert_eq!(job["model_sha256"], model().digest().to_string());
     let said = done(folder, &["status", "heart", "--dir", "c"]).await;
     assert!(said.contains("heart: gathering, round 1 of 3, attempt 1"), "{said}");
@@ -188,14 +192,20 @@ async fn mistakes_on_the_command_line_and_in_files_are_named() {
     let said = refused(folder, &["init", "c"]).await;
     assert!(said.contains("coordinator.toml"), "{said}");
     let said = refused(folder, &["serve", "--dir", "nowhere"]).await;
-    assert!(said.contains("nowhere/coordinator.toml") && said.contains("`federated-coordinator init` makes"), "{said}");
+    assert!(
+        said.contains("nowhere/coordinator.toml") && said.contains("`federated-coordinator init` makes"),
+        "{said}"
+    );
     let output = output(folder, &["enroll", "No Name", "--dir", "c"]).await;
     assert_eq!(output.status.code(), Some(2));
     let said = refused(folder, &["start", "none.toml", "--dir", "c"]).await;
     assert!(said.contains("cannot read none.toml"), "{said}");
     fs::write(folder.join("job.toml"), JOB.replace("rounds = 3", "rounds = 0")).unwrap();
     let said = refused(folder, &["start", "job.toml", "--dir", "c"]).await;
-    assert!(said.contains("job.toml") && said.contains("rounds: expected a number of at least 1, found 0"), "{said}");
+    assert!(
+        said.contains("job.toml") && said.contains("rounds: expected a number of at least 1, found 0"),
+        "{said}"
+    );
     fs::write(folder.join("job.toml"), JOB).unwrap();
     let said = refused(folder, &["start", "job.toml", "--dir", "c"]).await;
     assert!(said.contains("model.initial: cannot read") && said.contains("initial.safetensors"), "{said}");
@@ -203,5 +213,8 @@ async fn mistakes_on_the_command_line_and_in_files_are_named() {
     let text = fs::read_to_string(&file).unwrap().replace("stall = \"30s\"", "stall = 30");
     fs::write(file, text).unwrap();
     let said = refused(folder, &["serve", "--dir", "c"]).await;
-    assert!(said.contains("`limits.stall`") && said.contains("coordinator.toml, line"), "{said}");
+    assert!(
+        said.contains("coordinator.toml: line") && said.contains("limits.stall: invalid type: integer `30`"),
+        "{said}"
+    );
 }

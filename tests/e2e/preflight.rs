@@ -48,7 +48,7 @@ async fn each_problem_with_the_coordinator_is_told_with_its_remedy() {
 
     federation.withdraw("a");
     let found = problems(&newer).await;
-    is(&found, "coordinator: version", "PARTICIPANT_NOT_ENROLLED", "");
+    is(&found, "coordinator: version", "PARTICIPANT_NOT_ENROLLED", "ask the coordinator's operator");
 
     let other = Federation::start().await;
     let mut config = bundle(&federation, "b");

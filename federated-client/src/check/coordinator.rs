@@ -41,9 +41,26 @@ pub(super) async fn check(config: &ParticipantConfig) -> Vec<Finding> {
             let name =
                 STEPS.iter().find(|(step, ..)| *step == stage).map_or("coordinator", |(_, name, _)| name);
             let mut findings = done(stage);
-            findings.push(Finding::error(name, &error));
+            findings.push(match &error {
+                ConnectError::Call(CallError::Refused(refusal)) => {
+                    Finding::problem(name, refusal.to_string(), remedy(&refusal.reason))
+                }
+                _ => Finding::error(name, &error),
+            });
             findings
         }
+    }
+}
+
+/// What a site does about the coordinator's refusal.
+fn remedy(reason: &str) -> &'static str {
+    match reason {
+        "CERTIFICATE_SUPERSEDED" => "use the bundle of the last enrolment",
+        "CERTIFICATE_INVALID" | "PARTICIPANT_NOT_ENROLLED" | "ROLE_FORBIDDEN" => {
+            "ask the coordinator's operator for a new bundle"
+        }
+        "VERSION_UNSUPPORTED" => "update the older of client and coordinator",
+        _ => "try again later; if it stays so, ask the coordinator's operator",
     }
 }
 

@@ -1,10 +1,9 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use federated_core::{
     ids::{Digest, ParticipantName},
     round::{Member, RoundPhase, RoundSummary, RunEnd},
-    time::Timestamp,
 };
 use federated_proto::{convert::ModelContent, refusal::cut, v1};
 
@@ -112,9 +111,4 @@ fn incident(incident: &super::job::Incident) -> v1::Incident {
         reason: cut(&incident.reason),
         message: cut(&incident.message),
     }
-}
-
-/// How long it is from `now` to `deadline`.
-pub(super) fn remaining(deadline: Timestamp, now: Timestamp) -> Duration {
-    deadline.since(now)
 }

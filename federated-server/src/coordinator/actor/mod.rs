@@ -1,3 +1,8 @@
+//! The task at the other end of every [`Coordinator`] handle: takes messages, writes the state, then answers.
+//! `carry_out` is what it does when the round machine commands it.
+
+mod carry_out;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -28,7 +33,7 @@ use super::{
     sessions::Sessions,
     status,
 };
-use crate::store::{Reduction, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// How many messages are handled before the state is written once for all of them.
 const BATCH: usize = 256;
@@ -346,89 +351,6 @@ impl Actor {
             jobs: jobs.into_iter().map(status::report).collect(),
             at_ms: now().as_millis(),
         })
-    }
-
-    fn carry_out(&mut self, name: &JobName, command: Command) {
-        let Some(job) = self.jobs.get(name) else { return };
-        match command {
-            Command::Dispatch { participant, task, deadline } if task == job.run.task() => {
-                let train =
-                    v1::TrainTask::new(&job.task_for(&participant), status::remaining(deadline, now()));
-                self.sessions.send(&participant, Kind::Train(train));
-            }
-            Command::Withdraw { participant, task, reason } => {
-                let (id, reason) = (Some((&task).into()), reason.reason().to_string());
-                let message = "the round goes on without this update".to_owned();
-                self.sessions.send(&participant, Kind::Withdraw(v1::Withdraw { id, reason, message }));
-            }
-            Command::Aggregate { task, contributions } => self.aggregate(job, task, contributions),
-            Command::RoundEnded(summary) => self.round_ended(name, &summary),
-            Command::Finished(end) => {
-                tracing::info!(job = %name, ?end, "ended");
-                self.announce_end(name);
-            }
-            _ => {}
-        }
-    }
-
-    fn aggregate(&self, job: &Job, task: TaskId, contributions: BTreeMap<ParticipantName, Receipt>) {
-        let (store, handle) = (Arc::clone(&self.store), self.handle.clone());
-        let (layout, base, strategy) = (job.layout.clone(), job.run.model(), job.strategy());
-        tokio::spawn(async move {
-            let attempt = task.clone();
-            let result = blocking(move || {
-                let (task, layout, contributions) = (&attempt, &layout, &contributions);
-                Reduction { task, layout, base, contributions, strategy: strategy.as_ref() }.run(&store)
-            });
-            let result = result.await.map_err(|error| error.to_string());
-            handle.aggregated(task, result).await;
-        });
-    }
-
-    /// Logs what became of an attempt and removes what nobody needs any more.
-    fn round_ended(&self, name: &JobName, summary: &federated_core::round::RoundSummary) {
-        let Some(job) = self.jobs.get(name) else { return };
-        let (round, attempt) = (summary.round, summary.attempt);
-        match &summary.outcome {
-            Ok(model) => {
-                let contributors = summary.contributors.len();
-                tracing::info!(job = %name, %round, attempt, contributors, %model, "round completed");
-            }
-            Err(reason) => tracing::warn!(job = %name, %round, attempt, %reason, "round abandoned"),
-        }
-        let task = TaskId { job: name.clone(), round, attempt };
-        let completed = job.run.history().iter().filter_map(|round| round.outcome.as_ref().ok());
-        // The model that this round started from: the newest but one.
-        let old = completed.rev().nth(1).copied();
-        let old = old.filter(|old| !self.jobs.values().any(|job| job.needs(*old)));
-        let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || {
-            let removed =
-                store.remove_updates(&task).and_then(|()| old.map_or(Ok(()), |old| store.remove_model(old)));
-            if let Err(error) = removed {
-                tracing::warn!(%task, %error, "cannot remove what is no longer needed");
-            }
-        });
-    }
-
-    fn announce_end(&mut self, name: &JobName) {
-        let Some(job) = self.jobs.get_mut(name) else {
-            return;
-        };
-        let Some(ended) = status::job_ended(job) else {
-            return;
-        };
-        let told: BTreeSet<_> = self
-            .sessions
-            .present()
-            .into_iter()
-            .filter(|participant| job.run.plan().cohort().is_eligible(participant))
-            .filter(|participant| self.sessions.send(participant, Kind::JobEnded(ended.clone())))
-            .collect();
-        job.untold = job.contributors().difference(&told).cloned().collect();
-        if !job.untold.is_empty() {
-            self.dirty.insert(name.clone());
-        }
     }
 }
 
