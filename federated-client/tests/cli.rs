@@ -1,5 +1,7 @@
 //! The program `federated-client` where no coordinator is needed.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails the test")]
+
 use std::{
     fs,
     path::Path,
@@ -29,7 +31,10 @@ fn check_fails_and_names_each_problem_with_its_remedy() {
     let (code, said) = client(folder.path(), &["check"]);
     assert_eq!(code, Some(1), "{said}");
     for file in ["ca.pem", "participant.pem", "participant.key"] {
-        assert!(said.lines().any(|line| line.starts_with("PROBLEM") && line.contains(file)), "{file}: {said}");
+        assert!(
+            said.lines().any(|line| line.starts_with("PROBLEM") && line.contains(file)),
+            "{file}: {said}"
+        );
     }
     assert!(said.contains("-> the bundle of `federated-coordinator enroll NAME` has it"), "{said}");
     assert!(said.contains("problems"), "{said}");

@@ -1,6 +1,12 @@
 //! The program `federated-coordinator`, from `init` to SIGTERM.
 
 #![cfg(unix)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test"
+)]
 
 use std::{
     fs,

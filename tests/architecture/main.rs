@@ -17,9 +17,7 @@ const ARROWS: [(&str, &[&str]); 4] = [
 /// Crates that are free to depend on all of these, and that none of these may depend on.
 const LEAVES: [&str; 3] = ["federated-examples", "federated-benches", "federated-tests"];
 /// What a pure library has no use for: a runtime, a network, a training framework.
-const IMPURE: [&str; 8] = [
-    "tokio", "tonic", "hyper", "h2", "mio", "socket2", "rustls", "burn",
-];
+const IMPURE: [&str; 8] = ["tokio", "tonic", "hyper", "h2", "mio", "socket2", "rustls", "burn"];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -49,11 +47,7 @@ fn locked() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 fn workspace(metadata: &Metadata) -> BTreeMap<&str, &Package> {
-    metadata
-        .workspace_packages()
-        .into_iter()
-        .map(|package| (package.name.as_str(), package))
-        .collect()
+    metadata.workspace_packages().into_iter().map(|package| (package.name.as_str(), package)).collect()
 }
 
 #[test]
@@ -83,10 +77,8 @@ fn architecture_keeps_the_core_free_of_runtime_network_and_training() {
     let core = &workspace(&metadata)["federated-core"].id;
     let tree = normal_tree(&metadata, core);
     assert!(tree.contains("serde"), "the tree was not read: {tree:?}");
-    let found: Vec<_> = tree
-        .iter()
-        .filter(|name| IMPURE.contains(name) || name.starts_with("burn-"))
-        .collect();
+    let found: Vec<_> =
+        tree.iter().filter(|name| IMPURE.contains(name) || name.starts_with("burn-")).collect();
     assert!(found.is_empty(), "federated-core depends on {found:?}");
 }
 
@@ -112,7 +104,10 @@ fn architecture_has_one_tls_stack() {
     let foreign: Vec<_> = locked
         .keys()
         .filter(|name| {
-            name.starts_with("aws-lc") || name.starts_with("openssl") || *name == "native-tls" || *name == "boring"
+            name.starts_with("aws-lc")
+                || name.starts_with("openssl")
+                || *name == "native-tls"
+                || *name == "boring"
         })
         .collect();
     assert!(foreign.is_empty(), "expected rustls with ring alone, found {foreign:?}");
@@ -123,10 +118,8 @@ fn architecture_has_one_tls_stack() {
 #[test]
 fn architecture_has_every_burn_crate_at_the_pinned_version() {
     let locked = locked();
-    let burn: Vec<_> = locked
-        .iter()
-        .filter(|(name, _)| *name == "burn" || name.starts_with("burn-"))
-        .collect();
+    let burn: Vec<_> =
+        locked.iter().filter(|(name, _)| *name == "burn" || name.starts_with("burn-")).collect();
     assert!(burn.len() > 5, "expected burn's crates, found {burn:?}");
     for (name, versions) in burn {
         let versions: Vec<_> = versions.iter().collect();

@@ -1,7 +1,10 @@
 //! Participants that go away in the middle of a round.
 
 use federated_proto::v1::MemberState;
-use federated_tests::{ClientTls, Fault, FaultProxy, Federation, Job, RawParticipant, Site, Update, assert_refused, model, reason};
+use federated_tests::{
+    ClientTls, Fault, FaultProxy, Federation, Job, RawParticipant, Site, Update, assert_refused, model,
+    reason,
+};
 use tonic::Code;
 
 #[tokio::test]
@@ -9,11 +12,7 @@ async fn the_round_goes_on_without_a_participant_that_stays_away() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let [mut a, mut b, mut c] = Site::join_all(&federation, ["a", "b", "c"]).await;
-    let job = Job {
-        quorum: 2,
-        absence: "200ms",
-        ..Job::new("heart", 3)
-    };
+    let job = Job { quorum: 2, absence: "200ms", ..Job::new("heart", 3) };
     operator.start(&job).await;
     let task = c.line.task().await;
     drop(c);
@@ -65,10 +64,7 @@ async fn a_participant_whose_update_is_in_may_leave() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let [mut a, mut b] = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        absence: "0s",
-        ..Job::new("heart", 2)
-    };
+    let job = Job { absence: "0s", ..Job::new("heart", 2) };
     operator.start(&job).await;
     a.contribute(1.0, 1).await;
     drop(a);
@@ -87,15 +83,13 @@ async fn an_abandoned_round_is_tried_again_when_enough_are_back() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let [mut a, b] = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        absence: "100ms",
-        ..Job::new("heart", 2)
-    };
+    let job = Job { absence: "100ms", ..Job::new("heart", 2) };
     operator.start(&job).await;
     a.contribute(50.0, 1).await;
     drop(b);
     let status = operator.until("heart", |status| status.attempt == 2).await;
-    let expected = "the quorum of 2 cannot be met: at most 1 updates can come; b was disconnected for too long";
+    let expected =
+        "the quorum of 2 cannot be met: at most 1 updates can come; b was disconnected for too long";
     assert_eq!(status.history[0].message, expected);
     assert!(status.history[0].contributors.is_empty());
     let mut b = Site::join(&federation, "b").await;

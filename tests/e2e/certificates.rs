@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use federated_proto::v1;
 use federated_server::identity::{CertificateAuthority, Validity};
-use federated_tests::{ClientTls, Federation, Job, RawParticipant, Site, Update, assert_refused, model, reason};
+use federated_tests::{
+    ClientTls, Federation, Job, RawParticipant, Site, Update, assert_refused, model, reason,
+};
 use rustls::AlertDescription;
 use tonic::{Code, Status};
 
@@ -143,7 +145,8 @@ async fn after_a_second_enrolment_only_the_newer_certificate_counts() {
     operator.start(&Job::new("heart", 3)).await;
     let task = sites[0].contribute(1.0, 1).await;
     for result in every_participants_call(&mut former, &task).await {
-        let words = "this certificate of `c` was replaced by a newer one: use the bundle of the last enrolment";
+        let words =
+            "this certificate of `c` was replaced by a newer one: use the bundle of the last enrolment";
         assert_refused(result, Code::Unauthenticated, "CERTIFICATE_SUPERSEDED", words);
     }
     sites[1].contribute(2.0, 1).await;
@@ -158,11 +161,7 @@ async fn a_withdrawn_participant_is_out_at_once_and_the_round_goes_on_without_it
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let [mut a, mut b, mut c] = Site::join_all(&federation, ["a", "b", "c"]).await;
-    let job = Job {
-        quorum: 2,
-        absence: "100ms",
-        ..Job::new("heart", 3)
-    };
+    let job = Job { quorum: 2, absence: "100ms", ..Job::new("heart", 3) };
     operator.start(&job).await;
     let task = c.line.task().await;
     federation.withdraw("c");
@@ -174,7 +173,10 @@ async fn a_withdrawn_participant_is_out_at_once_and_the_round_goes_on_without_it
     b.contribute(3.0, 1).await;
     // Its open stream ends too: a participant that may not answer must not be waited for.
     let status = c.line.closed().await;
-    assert_eq!((status.code(), reason(&status)), (Code::Unauthenticated, "PARTICIPANT_NOT_ENROLLED".to_owned()));
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::Unauthenticated, "PARTICIPANT_NOT_ENROLLED".to_owned())
+    );
     let (status, found) = operator.completed("heart").await;
     assert_eq!(status.history[0].contributors, ["a", "b"]);
     assert_eq!(found, model(2, 2.0));

@@ -14,11 +14,7 @@ async fn refuses(cases: &[Case<'_>]) {
     let mut operator = federation.operator().await;
     let [mut a, mut b, mut c] = Site::join_all(&federation, ["a", "b", "c"]).await;
     let rounds = u32::try_from(cases.len()).unwrap();
-    let job = Job {
-        rounds,
-        quorum: 2,
-        ..Job::new("heart", 3)
-    };
+    let job = Job { rounds, quorum: 2, ..Job::new("heart", 3) };
     operator.start(&job).await;
     for (spoil, why, words) in cases {
         let task = c.line.task().await;
@@ -35,7 +31,8 @@ async fn refuses(cases: &[Case<'_>]) {
     let (status, found) = operator.completed("heart").await;
     assert_eq!(found, model(2, 2.0 * rounds as f32));
     assert!(status.history.iter().all(|round| round.contributors == ["a", "b"] && round.attempt == 1));
-    let seen: Vec<_> = status.incidents.iter().map(|seen| (seen.participant.as_str(), seen.reason.as_str())).collect();
+    let seen: Vec<_> =
+        status.incidents.iter().map(|seen| (seen.participant.as_str(), seen.reason.as_str())).collect();
     let expected: Vec<_> = cases.iter().map(|(_, why, _)| ("c", *why)).collect();
     assert_eq!(seen, expected);
     for (incident, (_, _, words)) in status.incidents.iter().zip(cases) {

@@ -73,11 +73,22 @@ async fn an_initial_model_that_cannot_be_used_starts_nothing() {
     let mut wrong = header(&job);
     wrong.model.as_mut().unwrap().size_bytes = 13;
     let result = start(wrong, good.clone()).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "field `model.size_bytes`: expected 12, four bytes an element, found 13");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "field `model.size_bytes`: expected 12, four bytes an element, found 13",
+    );
     let mut wrong = header(&job);
-    wrong.model.as_mut().unwrap().layout.as_mut().unwrap().tensors[1].element_type = v1::ElementType::F64.into();
+    wrong.model.as_mut().unwrap().layout.as_mut().unwrap().tensors[1].element_type =
+        v1::ElementType::F64.into();
     let result = start(wrong, good.clone()).await;
-    assert_refused(result, Code::InvalidArgument, "UPDATE_WRONG_DTYPE", "`bias`: expected elements of type f32, found f64");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "UPDATE_WRONG_DTYPE",
+        "`bias`: expected elements of type f32, found f64",
+    );
     let poisoned = [&good[..8], &f32::NAN.to_le_bytes()].concat();
     let mut wrong = header(&job);
     wrong.model.as_mut().unwrap().sha256 = Bytes::copy_from_slice(Digest::of(&poisoned).as_bytes());
@@ -91,12 +102,14 @@ async fn an_initial_model_that_cannot_be_used_starts_nothing() {
 #[tokio::test]
 async fn a_model_beyond_the_coordinators_limit_is_refused_before_it_is_uploaded() {
     let federation = Federation::start_with(|limits| limits.max_model = 1_024.try_into().unwrap()).await;
-    let job = Job {
-        model: model(256, 0.0),
-        ..Job::new("heart", 2)
-    };
+    let job = Job { model: model(256, 0.0), ..Job::new("heart", 2) };
     let result = start_raw(&federation, header(&job), Vec::new()).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "expected at most 1024 (limits.max_model), found 1028");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "expected at most 1024 (limits.max_model), found 1028",
+    );
 }
 
 #[tokio::test]
@@ -136,10 +149,7 @@ async fn a_model_can_be_downloaded_from_any_offset_on() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        model: model(700_000, 0.3),
-        ..Job::new("heart", 2)
-    };
+    let job = Job { model: model(700_000, 0.3), ..Job::new("heart", 2) };
     operator.start(&job).await;
     let reference = sites[0].line.task().await.model.unwrap();
     let (whole, size) = (job.model.to_le_bytes(), reference.size_bytes);
@@ -160,7 +170,12 @@ async fn a_model_can_be_downloaded_from_any_offset_on() {
     let result = raw.fetch(&Bytes::from_static(&[7; 32]), 0).await;
     assert_refused(result, Code::NotFound, "MODEL_UNKNOWN", "");
     let result = raw.fetch(&Bytes::from_static(b"short"), 0).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "a SHA-256 digest has 32 bytes, found 5");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "a SHA-256 digest has 32 bytes, found 5",
+    );
     let status = operator.until("heart", |status| status.bytes_down > 0).await;
     assert!(status.bytes_down >= size, "{}", status.bytes_down);
 }

@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, atomic::{AtomicU32, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use federated_client::event::ParticipantEvent;
@@ -35,7 +38,10 @@ async fn with_faults<const N: usize>(faults: [Fault; N]) -> (Federation, FaultPr
 async fn completes(mut operator: Operator, clients: [Client; 2], times: &Arc<AtomicU32>) {
     let (status, found) = operator.completed("heart").await;
     assert_eq!(found, model(FEATURES, 2.5));
-    assert_eq!((status.history.len(), status.history[0].contributors.as_slice()), (1, &["a".to_owned(), "b".to_owned()][..]));
+    assert_eq!(
+        (status.history.len(), status.history[0].contributors.as_slice()),
+        (1, &["a".to_owned(), "b".to_owned()][..])
+    );
     assert!(status.incidents.is_empty(), "{:?}", status.incidents);
     assert_eq!(times.load(Ordering::SeqCst), 1, "a task is trained once, whatever happens to the line");
     for client in clients {
@@ -84,7 +90,9 @@ async fn training_goes_on_while_the_line_is_down() {
     proxy.cut();
     b.disconnected().await;
     b.connected().await;
-    operator.until("heart", |status| status.cohort.iter().any(|member| member.state() == MemberState::Reported)).await;
+    operator
+        .until("heart", |status| status.cohort.iter().any(|member| member.state() == MemberState::Reported))
+        .await;
     gate.go();
     completes(operator, [a, b], &times).await;
 }
@@ -112,7 +120,10 @@ async fn a_coordinator_that_is_killed_while_a_participant_trains_gets_the_update
     a.disconnected().await;
     b.disconnected().await;
     gate.go();
-    b.event("the end of the training", |event| matches!(event, ParticipantEvent::Trained { .. }).then_some(())).await;
+    b.event("the end of the training", |event| {
+        matches!(event, ParticipantEvent::Trained { .. }).then_some(())
+    })
+    .await;
     federation.serve().await;
     completes(federation.operator().await, [a, b], &times).await;
 }
@@ -123,7 +134,10 @@ async fn a_participant_that_crashed_after_training_delivers_what_it_has() {
     federation.kill().await;
     b.disconnected().await;
     gate.go();
-    b.event("the end of the training", |event| matches!(event, ParticipantEvent::Trained { .. }).then_some(())).await;
+    b.event("the end of the training", |event| {
+        matches!(event, ParticipantEvent::Trained { .. }).then_some(())
+    })
+    .await;
     drop(b);
     federation.serve().await;
     // The trainer of the new process would add something else, if it were asked.

@@ -50,7 +50,8 @@ async fn three_participants_train_three_rounds_and_hear_of_the_end() {
 async fn a_site_whose_policy_forbids_the_job_says_why_to_the_operator() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
-    let bundles = ["a", "b", "cohort", "epochs", "layout", "size"].map(|name| (name, federation.enroll(name)));
+    let bundles =
+        ["a", "b", "cohort", "epochs", "layout", "size"].map(|name| (name, federation.enroll(name)));
     let mut clients = Vec::new();
     for (name, bundle) in &bundles {
         let mut config = Client::config(bundle);
@@ -69,7 +70,8 @@ async fn a_site_whose_policy_forbids_the_job_says_why_to_the_operator() {
     let (status, found) = operator.completed("heart").await;
     assert_eq!(found, model(2, 2.0));
     assert_eq!(status.history[0].contributors, ["a", "b"]);
-    let mut seen: Vec<_> = status.incidents.into_iter().map(|i| (i.participant, i.reason, i.message)).collect();
+    let mut seen: Vec<_> =
+        status.incidents.into_iter().map(|i| (i.participant, i.reason, i.message)).collect();
     seen.sort();
     let layout = format!(
         "this site's policy.allowed_layouts does not have the layout {} of the task's model",
@@ -81,7 +83,10 @@ async fn a_site_whose_policy_forbids_the_job_says_why_to_the_operator() {
         ("layout", "POLICY_LAYOUT", &layout),
         ("size", "POLICY_MODEL_SIZE", "this site's policy.max_model is 11 bytes, the task's model has 12"),
     ];
-    assert_eq!(seen, expected.map(|(site, reason, words)| (site.to_owned(), reason.to_owned(), words.to_owned())));
+    assert_eq!(
+        seen,
+        expected.map(|(site, reason, words)| (site.to_owned(), reason.to_owned(), words.to_owned()))
+    );
     // Each of those sites knows it too, and goes on.
     for (client, (_, reason, words)) in clients[2..].iter_mut().zip(expected) {
         let told = client.event("the refusal", declined).await;

@@ -55,7 +55,12 @@ async fn each_problem_with_the_coordinator_is_told_with_its_remedy() {
     let address = config.coordinator.clone();
     config.coordinator = other.url().parse().unwrap();
     let found = problems(&config).await;
-    is(&found, "coordinator: TLS", "does not come from this site's authority", "check that `tls.ca` is the file");
+    is(
+        &found,
+        "coordinator: TLS",
+        "does not come from this site's authority",
+        "check that `tls.ca` is the file",
+    );
 
     federation.stop().await;
     config.coordinator = address;

@@ -19,7 +19,7 @@ const TRAINS: &str = "it trains";
 #[tokio::test]
 #[ignore = "the process of a participant, started by other tests"]
 async fn a_participants_process() {
-    let bundle = env::var_os(BUNDLE).expect("started by another test");
+    let Some(bundle) = env::var_os(BUNDLE) else { return };
     let (trainer, mut gate) = AddConstant::gated(100.0, 1);
     let client = FederatedClient::builder().config(Client::config(Path::new(&bundle))).trainer(trainer);
     let running = tokio::spawn(client.build().expect("a participant").run());

@@ -20,7 +20,10 @@ fn program() -> Option<PathBuf> {
     if !path.exists() {
         // Past the test's captured output: a test that did not run must say so.
         let path = path.display();
-        let _ = writeln!(std::io::stderr(), "skipped: there is no {path}; `cargo build -p federated-client` makes it");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: there is no {path}; `cargo build -p federated-client` makes it"
+        );
         return None;
     }
     Some(path)
@@ -67,7 +70,10 @@ async fn check_succeeds_when_all_is_well_and_fails_with_the_remedy_when_not() {
     let (code, text) = output(command(&program, &["check"], &bundle)).await;
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("looked at: 2 problems"), "{text}");
-    assert!(text.contains("-> check that the coordinator runs and that a firewall lets this site out"), "{text}");
+    assert!(
+        text.contains("-> check that the coordinator runs and that a firewall lets this site out"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

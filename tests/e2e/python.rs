@@ -34,8 +34,11 @@ fn python() -> Result<PathBuf, String> {
         .map_err(|_| "there is no Python 3.11 or newer".to_owned())?;
     succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     // Without a network this shall end soon.
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=1", "--timeout=20"];
-    succeeds(Command::new(&python).args(pip).arg("--requirement").arg(Path::new(FOLDER).join("requirements.txt")))?;
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=1", "--timeout=20"];
+    succeeds(
+        Command::new(&python).args(pip).arg("--requirement").arg(Path::new(FOLDER).join("requirements.txt")),
+    )?;
     fs::write(installed, wanted).map_err(|error| error.to_string())?;
     Ok(python)
 }
@@ -111,8 +114,8 @@ async fn a_participant_in_python_finishes_three_rounds_beside_two_of_the_library
     };
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
-    let clients =
-        [("a", 0.3), ("b", 1.9)].map(|(name, phase)| Client::start(&federation.enroll(name), Linear::new(phase)));
+    let clients = [("a", 0.3), ("b", 1.9)]
+        .map(|(name, phase)| Client::start(&federation.enroll(name), Linear::new(phase)));
     let process = tokio::process::Command::new(python)
         .arg(Path::new(FOLDER).join("participant.py"))
         .arg("--bundle")
@@ -132,15 +135,20 @@ async fn a_participant_in_python_finishes_three_rounds_beside_two_of_the_library
     operator.start(&job).await;
     let (status, _) = operator.completed("line").await;
     for round in &status.history {
-        assert_eq!((round.contributors.as_slice(), round.attempt), (&["a", "b", "python"].map(str::to_owned)[..], 1));
+        assert_eq!(
+            (round.contributors.as_slice(), round.attempt),
+            (&["a", "b", "python"].map(str::to_owned)[..], 1)
+        );
     }
     let losses: Vec<_> = status.history.iter().map(|round| round.metrics["loss"]).collect();
     assert!(losses.is_sorted_by(|earlier, later| later < earlier), "training together helps: {losses:?}");
     assert!(status.incidents.is_empty(), "{:?}", status.incidents);
-    let output = within("the Python participant to end", output).await.expect("no panic").expect("its output");
+    let output =
+        within("the Python participant to end", output).await.expect("no panic").expect("its output");
     let words = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{words}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(words.matches("receipt line/round").count(), 3, "{words}");
+    // The end of the job may overtake the last receipt; the coordinator has counted that update by then.
+    assert_eq!(words.matches("task line/round").count(), 3, "{words}");
     for client in clients {
         client.ended().await.unwrap();
     }

@@ -11,20 +11,13 @@ use tonic::Code;
 const FEATURES: u64 = 300_000;
 
 fn job() -> Job {
-    Job {
-        rounds: 2,
-        model: model(FEATURES, 0.25),
-        ..Job::new("heart", 3)
-    }
+    Job { rounds: 2, model: model(FEATURES, 0.25), ..Job::new("heart", 3) }
 }
 
 fn answer(task: &federated_proto::v1::TrainTask, which: usize) -> Update {
     let count = task.model.as_ref().unwrap().size_bytes / 4;
     let values: Vec<f32> = (0..count).map(|n| [0.1, -0.7, 0.03][which] * (1.0 + n as f32)).collect();
-    Update {
-        step: 256 << 10,
-        ..Update::of(task, &values, [3, 5, 11][which])
-    }
+    Update { step: 256 << 10, ..Update::of(task, &values, [3, 5, 11][which]) }
 }
 
 /// What the job gives when nothing happens.
@@ -97,10 +90,7 @@ async fn a_coordinator_that_is_killed_while_participants_train_goes_on_where_it_
 async fn a_job_survives_a_kill_after_every_step() {
     let mut federation = Federation::start().await;
     let bundles = ["a", "b"].map(|name| ClientTls::from_bundle(&federation.enroll(name)));
-    let small = Job {
-        rounds: 2,
-        ..Job::new("heart", 2)
-    };
+    let small = Job { rounds: 2, ..Job::new("heart", 2) };
     federation.operator().await.start(&small).await;
     for round in 1..=2 {
         for (tls, value) in bundles.iter().zip([1.0, 3.0]) {
@@ -198,11 +188,7 @@ async fn an_update_that_lost_its_round_while_the_coordinator_was_away_is_refused
     let mut federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        absence: "0s",
-        attempts: 1,
-        ..Job::new("heart", 2)
-    };
+    let job = Job { absence: "0s", attempts: 1, ..Job::new("heart", 2) };
     operator.start(&job).await;
     let task = sites[0].line.task().await;
     federation.kill().await;

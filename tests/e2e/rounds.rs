@@ -10,11 +10,7 @@ async fn three_participants_train_three_rounds_and_the_model_is_the_exact_mean()
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b", "c"]).await;
-    let job = Job {
-        rounds: 3,
-        model: model(2, 1.0),
-        ..Job::new("heart", 3)
-    };
+    let job = Job { rounds: 3, model: model(2, 1.0), ..Job::new("heart", 3) };
     operator.start(&job).await;
     // The mean with the example counts as weights is (1 * 4 + 2 * 8 + 5 * 0.5) / 8 = 2.8125.
     for round in 1..=3 {
@@ -46,10 +42,7 @@ async fn the_model_does_not_depend_on_who_answers_first() {
     let mut models = Vec::new();
     // One job after another, the same answers in another order.
     for (name, order) in [("first", [0, 1, 2]), ("second", [2, 0, 1]), ("third", [1, 2, 0])] {
-        let job = Job {
-            model: model(150_000, 0.1),
-            ..Job::new(name, 3)
-        };
+        let job = Job { model: model(150_000, 0.1), ..Job::new(name, 3) };
         operator.start(&job).await;
         for which in order {
             answer_unevenly(&mut sites[which], which).await;
@@ -66,10 +59,8 @@ async fn answer_unevenly(site: &mut Site, which: usize) {
     let elements = task.model.as_ref().unwrap().size_bytes / 4;
     let scale = [1.0e-3, 7.0, -3.3][which];
     let values: Vec<f32> = (0..elements).map(|n| scale * (0.1 + n as f32 / 3.0)).collect();
-    let update = Update {
-        step: [1 << 20, 100_003, 70_001][which],
-        ..Update::of(&task, &values, [3, 11, 7][which])
-    };
+    let update =
+        Update { step: [1 << 20, 100_003, 70_001][which], ..Update::of(&task, &values, [3, 11, 7][which]) };
     site.raw.submit(&update).await.expect("a receipt");
 }
 
@@ -78,13 +69,7 @@ async fn with_over_selection_the_first_to_answer_count_and_the_others_are_told()
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b", "c", "d"]).await;
-    let job = Job {
-        rounds: 2,
-        fraction: 0.5,
-        over_selection: 2.0,
-        quorum: 2,
-        ..Job::new("heart", 4)
-    };
+    let job = Job { rounds: 2, fraction: 0.5, over_selection: 2.0, quorum: 2, ..Job::new("heart", 4) };
     operator.start(&job).await;
     let [a, b, c, d] = &mut sites;
     let late = c.line.task().await;
@@ -126,11 +111,7 @@ async fn a_job_that_is_stopped_ends_for_everyone_and_keeps_its_model() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        rounds: 2,
-        model: model(2, 5.0),
-        ..Job::new("heart", 2)
-    };
+    let job = Job { rounds: 2, model: model(2, 5.0), ..Job::new("heart", 2) };
     operator.start(&job).await;
     let mut tasks = Vec::new();
     for site in &mut sites {
@@ -161,11 +142,7 @@ async fn a_round_without_quorum_at_its_deadline_is_abandoned_and_tried_again() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let [mut a, mut b] = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        deadline: "1s",
-        attempts: 50,
-        ..Job::new("heart", 2)
-    };
+    let job = Job { deadline: "2s", attempts: 50, ..Job::new("heart", 2) };
     operator.start(&job).await;
     let first = b.line.task().await;
     a.contribute(1.0, 1).await;
@@ -194,10 +171,7 @@ async fn a_job_fails_when_a_round_was_abandoned_too_often() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b"]).await;
-    let job = Job {
-        attempts: 2,
-        ..Job::new("heart", 2)
-    };
+    let job = Job { attempts: 2, ..Job::new("heart", 2) };
     operator.start(&job).await;
     for attempt in 1..=2 {
         let task = sites[0].line.task().await;
@@ -215,7 +189,8 @@ async fn a_job_fails_when_a_round_was_abandoned_too_often() {
 async fn assert_failed(operator: &mut Operator) {
     let status = operator.ended("heart").await;
     assert_eq!(status.state(), JobState::Failed);
-    let expected = "the quorum of 2 cannot be met: at most 1 updates can come; a declined: TRAINING_FAILED: no luck";
+    let expected =
+        "the quorum of 2 cannot be met: at most 1 updates can come; a declined: TRAINING_FAILED: no luck";
     assert_eq!(status.message, expected);
     let incidents: Vec<_> = status.incidents.iter().map(|incident| incident.reason.as_str()).collect();
     assert_eq!(incidents, ["TRAINING_FAILED"; 2]);

@@ -51,7 +51,11 @@ async fn a_certificate_of_another_authority_stops_the_participant_with_the_reaso
     let stranger = CertificateAuthority::create(year).unwrap();
     let credential = stranger.issue_participant(&"c".parse().unwrap(), year).unwrap();
     let error = is_turned_away(&federation, showing(&federation, &credential)).await;
-    is_refused(&error, RefusedCertificate::UnknownAuthority, "an authority that the coordinator does not know");
+    is_refused(
+        &error,
+        RefusedCertificate::UnknownAuthority,
+        "an authority that the coordinator does not know",
+    );
 }
 
 #[tokio::test]
@@ -92,7 +96,10 @@ async fn a_replaced_certificate_stops_the_participant_with_the_reason() {
     let former = Client::config(&federation.enroll("c"));
     let _newer = federation.enroll("c");
     let error = is_turned_away(&federation, former).await.to_string();
-    assert!(error.contains("CERTIFICATE_SUPERSEDED: this certificate of `c` was replaced by a newer one"), "{error}");
+    assert!(
+        error.contains("CERTIFICATE_SUPERSEDED: this certificate of `c` was replaced by a newer one"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -110,7 +117,10 @@ async fn a_coordinator_of_another_authority_is_not_talked_to() {
     let mut config = Client::config(&ours.enroll("c"));
     config.coordinator = theirs.url().parse().unwrap();
     let error = Client::start_with(config, AddConstant::new(1.0, 1)).ended().await.unwrap_err();
-    assert!(matches!(error, ClientError::Transport(TransportError::UntrustedCoordinator { .. })), "{error:?}");
+    assert!(
+        matches!(error, ClientError::Transport(TransportError::UntrustedCoordinator { .. })),
+        "{error:?}"
+    );
     let text = error.to_string();
     assert!(text.contains("does not come from this site's authority"), "{text}");
 }
@@ -137,7 +147,10 @@ async fn of_two_processes_with_one_certificate_the_earlier_stops() {
     config.state = federation.scratch().join("state-of-the-second");
     let second = Client::start_with(config, AddConstant::new(3.0, 1));
     let error = first.ended().await.unwrap_err().to_string();
-    assert!(error.contains("SUPERSEDED_SESSION: this participant attends on another connection now"), "{error}");
+    assert!(
+        error.contains("SUPERSEDED_SESSION: this participant attends on another connection now"),
+        "{error}"
+    );
     let a = Client::start(&federation.enroll("a"), AddConstant::new(1.0, 1));
     operator.present(&["a", "b"]).await;
     operator.start(&Job::new("heart", 2)).await;

@@ -46,7 +46,8 @@ async fn an_update_for_a_round_or_attempt_to_come_is_refused() {
     let task = sites[0].line.task().await;
     for (round, attempt) in [(3, 1), (2, 2), (u32::MAX, u32::MAX)] {
         let early = Update::constant(&task, 9.0, 1).for_task("heart", round, attempt);
-        let words = format!("heart/round {round}/attempt {attempt} has not begun: the job is at round 2, attempt 1");
+        let words =
+            format!("heart/round {round}/attempt {attempt} has not begun: the job is at round 2, attempt 1");
         let result = sites[0].raw.submit(&early).await;
         assert_refused(result, Code::FailedPrecondition, "TASK_IN_THE_FUTURE", &words);
     }
@@ -62,8 +63,22 @@ async fn a_task_that_makes_no_sense_is_refused() {
     let cases = [
         ("lungs", 1, 1, Code::NotFound, "JOB_UNKNOWN", "there is no job `lungs`"),
         ("../heart", 1, 1, Code::InvalidArgument, "MESSAGE_INVALID", "field `task.job`: job `../heart`"),
-        ("heart", 0, 1, Code::InvalidArgument, "MESSAGE_INVALID", "field `task.round`: expected at least 1, found 0"),
-        ("heart", 1, 0, Code::InvalidArgument, "MESSAGE_INVALID", "field `task.attempt`: expected at least 1"),
+        (
+            "heart",
+            0,
+            1,
+            Code::InvalidArgument,
+            "MESSAGE_INVALID",
+            "field `task.round`: expected at least 1, found 0",
+        ),
+        (
+            "heart",
+            1,
+            0,
+            Code::InvalidArgument,
+            "MESSAGE_INVALID",
+            "field `task.attempt`: expected at least 1",
+        ),
     ];
     for (job, round, attempt, code, why, words) in cases {
         let odd = Update::constant(&task, 9.0, 1).for_task(job, round, attempt);
@@ -72,7 +87,12 @@ async fn a_task_that_makes_no_sense_is_refused() {
     let mut nameless = Update::constant(&task, 9.0, 1);
     nameless.header.task = None;
     let result = sites[0].raw.submit(&nameless).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "expected the field `header.task`, found none");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "expected the field `header.task`, found none",
+    );
     sites[0].raw.submit(&Update::constant(&task, 3.0, 1)).await.expect("a receipt");
     sites[1].contribute(3.0, 1).await;
     completes(&federation, &mut sites).await;
@@ -88,10 +108,8 @@ async fn an_update_for_a_task_given_to_others_is_refused() {
     operator.start(&job).await;
     let cohort = operator.until("heart", |status| !status.cohort.is_empty()).await.cohort;
     assert_eq!(cohort.len(), 2);
-    let mut chosen: Vec<_> = cohort
-        .iter()
-        .map(|member| sites.remove(member.participant.as_str()).unwrap())
-        .collect();
+    let mut chosen: Vec<_> =
+        cohort.iter().map(|member| sites.remove(member.participant.as_str()).unwrap()).collect();
     let task = chosen[0].contribute(1.0, 1).await;
     for outsider in sites.values_mut() {
         let result = outsider.raw.submit(&Update::constant(&task, 9.0, 1)).await;
@@ -111,7 +129,12 @@ async fn a_declined_task_is_seen_by_the_operator_and_the_round_goes_on() {
     let task = c.line.task().await;
     for code in ["", "no spaces", "lower", &"A".repeat(65)] {
         let result = c.raw.decline(&task, code, "").await;
-        assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "field `reason`: expected 1 to 64 characters");
+        assert_refused(
+            result,
+            Code::InvalidArgument,
+            "MESSAGE_INVALID",
+            "field `reason`: expected 1 to 64 characters",
+        );
     }
     // Words from a peer are shown, never obeyed: control characters do not get through.
     c.raw.decline(&task, "POLICY_MIN_COHORT", "too few\u{1b}[2J\nsites").await.unwrap();
@@ -124,7 +147,10 @@ async fn a_declined_task_is_seen_by_the_operator_and_the_round_goes_on() {
     assert_eq!(found, model(2, 2.0));
     let [incident] = status.incidents.as_slice() else { panic!("{:?}", status.incidents) };
     assert_eq!(incident.participant, "c");
-    assert_eq!((incident.reason.as_str(), incident.message.as_str()), ("POLICY_MIN_COHORT", "too few [2J sites"));
+    assert_eq!(
+        (incident.reason.as_str(), incident.message.as_str()),
+        ("POLICY_MIN_COHORT", "too few [2J sites")
+    );
 }
 
 #[tokio::test]

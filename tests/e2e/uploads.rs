@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use federated_proto::v1;
 use federated_tests::{
-    ClientTls, Fault, FaultProxy, Federation, Job, OpenUpload, RawParticipant, Site, Update, assert_refused, model,
+    ClientTls, Fault, FaultProxy, Federation, Job, OpenUpload, RawParticipant, Site, Update, assert_refused,
+    model,
 };
 use tonic::Code;
 
@@ -12,10 +13,7 @@ use tonic::Code;
 const FEATURES: u64 = 800_000;
 
 fn large_job(participants: u32) -> Job {
-    Job {
-        model: model(FEATURES, 0.0),
-        ..Job::new("heart", participants)
-    }
+    Job { model: model(FEATURES, 0.0), ..Job::new("heart", participants) }
 }
 
 /// Goes on where the coordinator says, and completes.
@@ -71,7 +69,7 @@ async fn an_upload_whose_connection_breaks_goes_on_over_a_new_one() {
 
 #[tokio::test]
 async fn an_upload_slower_than_allowed_is_ended_and_may_be_resumed() {
-    let federation = Federation::start_with(|limits| limits.stall = Duration::from_millis(300)).await;
+    let federation = Federation::start_with(|limits| limits.stall = Duration::from_millis(700)).await;
     let mut operator = federation.operator().await;
     let [mut a, mut b] = Site::join_all(&federation, ["a", "b"]).await;
     operator.start(&large_job(2)).await;
@@ -87,7 +85,7 @@ async fn an_upload_slower_than_allowed_is_ended_and_may_be_resumed() {
             break;
         }
     }
-    let words = "expected at least 1024 bytes a second, averaged over 300ms, found fewer";
+    let words = "expected at least 1024 bytes a second, averaged over 700ms, found fewer";
     assert_refused(upload.answer().await, Code::Aborted, "UPLOAD_STALLED", words);
     resumes(&mut b.raw, &update).await;
     a.contribute(1.0, 1).await;
@@ -96,7 +94,7 @@ async fn an_upload_slower_than_allowed_is_ended_and_may_be_resumed() {
 
 #[tokio::test]
 async fn an_upload_that_falls_silent_is_ended_wherever_it_is() {
-    let federation = Federation::start_with(|limits| limits.stall = Duration::from_millis(100)).await;
+    let federation = Federation::start_with(|limits| limits.stall = Duration::from_millis(500)).await;
     let mut operator = federation.operator().await;
     let mut sites = Site::join_all(&federation, ["a", "b"]).await;
     operator.start(&large_job(2)).await;
@@ -117,7 +115,7 @@ async fn an_upload_that_falls_silent_is_ended_wherever_it_is() {
 
 #[tokio::test]
 async fn an_upload_on_a_line_that_stalls_is_ended_and_goes_on_over_another() {
-    let federation = Federation::start_with(|limits| limits.stall = Duration::from_millis(300)).await;
+    let federation = Federation::start_with(|limits| limits.stall = Duration::from_millis(700)).await;
     let mut operator = federation.operator().await;
     let mut a = Site::join(&federation, "a").await;
     let proxy = FaultProxy::start(federation.address(), [Fault::None, Fault::StallAfter(1 << 20)]).await;
@@ -252,11 +250,26 @@ async fn chunks_must_follow_one_another() {
     let words = "expected a chunk at offset 1048576, found one at 2097152";
     assert_refused(result, code, why, words);
     let result = a.raw.send(send(&[1])).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "expected a header as the first message, found a chunk");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "expected a header as the first message, found a chunk",
+    );
     let result = a.raw.send(send(&[0, 0])).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "expected a chunk, found a second header");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "expected a chunk, found a second header",
+    );
     let result = a.raw.send(Vec::new()).await;
-    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "expected a header as the first message, found nothing");
+    assert_refused(
+        result,
+        Code::InvalidArgument,
+        "MESSAGE_INVALID",
+        "expected a header as the first message, found nothing",
+    );
     // None of this is about the content: the participant may still answer.
     a.raw.submit(&update).await.expect("a receipt");
     b.contribute(3.0, 1).await;

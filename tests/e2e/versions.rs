@@ -10,7 +10,8 @@ use tonic_prost::ProstCodec;
 async fn peers_without_a_version_in_common_are_told_which_side_to_update() {
     let federation = Federation::start().await;
     let mut raw = federation.participant("a").await;
-    let words = "expected a minor version of federated.v1 between 0 and 0, found 1 to 7; update the older side";
+    let words =
+        "expected a minor version of federated.v1 between 0 and 0, found 1 to 7; update the older side";
     assert_refused(raw.negotiate(1, 7).await, Code::FailedPrecondition, "VERSION_UNSUPPORTED", words);
     let result = raw.client().attend(v1::AttendRequest { minor: 3 }).await;
     assert_refused(result, Code::FailedPrecondition, "VERSION_UNSUPPORTED", "found 3 to 3");
@@ -84,23 +85,11 @@ async fn later_upload(channel: Channel, update: &Update) -> Result<v1::SubmitUpd
         examples: update.header.examples,
         signature: bytes::Bytes::from_static(&[9; 64]),
     };
-    let chunk = v1::Chunk {
-        offset: 0,
-        data: update.bytes.clone(),
-    };
+    let chunk = v1::Chunk { offset: 0, data: update.bytes.clone() };
     let parts = [
-        LaterSubmitUpdateRequest {
-            header: Some(header),
-            ..Default::default()
-        },
-        LaterSubmitUpdateRequest {
-            proof: Some(Abilities::default()),
-            ..Default::default()
-        },
-        LaterSubmitUpdateRequest {
-            chunk: Some(chunk),
-            ..Default::default()
-        },
+        LaterSubmitUpdateRequest { header: Some(header), ..Default::default() },
+        LaterSubmitUpdateRequest { proof: Some(Abilities::default()), ..Default::default() },
+        LaterSubmitUpdateRequest { chunk: Some(chunk), ..Default::default() },
     ];
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.expect("a connection");
@@ -123,10 +112,7 @@ async fn fields_and_parts_of_a_later_version_are_skipped() {
     let request = LaterNegotiateRequest {
         minor_max: 4,
         software: "later".to_owned(),
-        abilities: Some(Abilities {
-            names: vec!["masking".to_owned()],
-            bits: u64::MAX,
-        }),
+        abilities: Some(Abilities { names: vec!["masking".to_owned()], bits: u64::MAX }),
     };
     let path = PathAndQuery::from_static("/federated.v1.Participation/Negotiate");
     let codec = ProstCodec::<LaterNegotiateRequest, v1::NegotiateResponse>::default();

@@ -64,12 +64,7 @@ impl Federation {
         };
         let mut config = setup::init(&options, SystemTime::now()).expect("a coordinator's folder");
         change(&mut config.limits);
-        let mut federation = Self {
-            folder,
-            config,
-            bundles: AtomicU32::new(0),
-            serving: None,
-        };
+        let mut federation = Self { folder, config, bundles: AtomicU32::new(0), serving: None };
         federation.serve().await;
         federation
     }
@@ -103,11 +98,7 @@ impl Federation {
         let address = within("the coordinator to listen", address).await;
         self.config.listen = address.expect("the coordinator should start");
         self.config.operator.address = self.url().parse().expect("an address");
-        self.serving = Some(Serving {
-            runtime: Some(runtime),
-            stop: Some(stop),
-            ended,
-        });
+        self.serving = Some(Serving { runtime: Some(runtime), stop: Some(stop), ended });
     }
 
     /// Stops the coordinator gracefully.

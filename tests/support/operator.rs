@@ -19,10 +19,7 @@ pub struct Operator {
 impl Operator {
     pub(crate) async fn connect(config: &OperatorConfig) -> Self {
         let client = within("an operator's connection", OperatorClient::connect(config)).await;
-        Self {
-            client: client.expect("the coordinator accepts its operator"),
-            config: config.clone(),
-        }
+        Self { client: client.expect("the coordinator accepts its operator"), config: config.clone() }
     }
 
     /// The library's client.

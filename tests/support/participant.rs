@@ -30,13 +30,13 @@ impl RawParticipant {
     ///
     /// # Errors
     /// The coordinator's refusal.
-    pub async fn negotiate(&mut self, minor_min: u32, minor_max: u32) -> Result<v1::NegotiateResponse, Status> {
+    pub async fn negotiate(
+        &mut self,
+        minor_min: u32,
+        minor_max: u32,
+    ) -> Result<v1::NegotiateResponse, Status> {
         let software = "raw".to_owned();
-        let request = v1::NegotiateRequest {
-            minor_min,
-            minor_max,
-            software,
-        };
+        let request = v1::NegotiateRequest { minor_min, minor_max, software };
         let answer = within("the answer to Negotiate", self.client.negotiate(request)).await;
         answer.map(tonic::Response::into_inner)
     }

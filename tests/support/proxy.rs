@@ -7,7 +7,10 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp::{OwnedReadHalf, OwnedWriteHalf}},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::watch,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -51,7 +54,11 @@ impl FaultProxy {
     ///
     /// # Panics
     /// When it cannot be listened on.
-    pub async fn start_at(address: &str, upstream: SocketAddr, faults: impl IntoIterator<Item = Fault>) -> Self {
+    pub async fn start_at(
+        address: &str,
+        upstream: SocketAddr,
+        faults: impl IntoIterator<Item = Fault>,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let faults = Arc::new(Mutex::new(faults.into_iter().collect::<VecDeque<_>>()));
@@ -77,13 +84,7 @@ impl FaultProxy {
             };
             stopped.run_until_cancelled(accept).await;
         });
-        Self {
-            address,
-            faults,
-            cut,
-            connections,
-            _stop: stop.drop_guard(),
-        }
+        Self { address, faults, cut, connections, _stop: stop.drop_guard() }
     }
 
     /// Where to connect.

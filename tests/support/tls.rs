@@ -19,7 +19,10 @@ use crate::within;
 pub struct ClientTls(Arc<ClientConfig>);
 
 impl ClientTls {
-    fn new(ca: CertificateDer<'static>, identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>) -> Self {
+    fn new(
+        ca: CertificateDer<'static>,
+        identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    ) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(ca).expect("the authority's certificate");
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -28,9 +31,9 @@ impl ClientTls {
             .with_root_certificates(roots);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
-            Some((certificate, key)) => builder
-                .with_client_auth_cert(vec![certificate], key)
-                .expect("a certificate with its key"),
+            Some((certificate, key)) => {
+                builder.with_client_auth_cert(vec![certificate], key).expect("a certificate with its key")
+            }
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
         Self(Arc::new(config))

@@ -1,8 +1,5 @@
 use bytes::Bytes;
-use federated_core::{
-    ids::Digest,
-    model::values_to_le_bytes,
-};
+use federated_core::{ids::Digest, model::values_to_le_bytes};
 use federated_proto::{
     chunk::split,
     v1::{self, submit_update_request::Part},
@@ -47,11 +44,7 @@ impl Update {
     /// The same update for another task.
     #[must_use]
     pub fn for_task(mut self, job: &str, round: u32, attempt: u32) -> Self {
-        self.header.task = Some(v1::TaskId {
-            job: job.to_owned(),
-            round,
-            attempt,
-        });
+        self.header.task = Some(v1::TaskId { job: job.to_owned(), round, attempt });
         self
     }
 
@@ -75,10 +68,7 @@ impl Update {
     /// What asks how much of it is at the coordinator.
     #[must_use]
     pub fn query(&self) -> v1::QueryUploadRequest {
-        v1::QueryUploadRequest {
-            task: self.header.task.clone(),
-            sha256: self.header.sha256.clone(),
-        }
+        v1::QueryUploadRequest { task: self.header.task.clone(), sha256: self.header.sha256.clone() }
     }
 }
 
