@@ -1,37 +1,17 @@
 //! Participants and coordinators as processes of their own, and what is left when one is killed.
-//!
-//! The processes are this test program itself, told to run one of the tests below that are ignored otherwise.
 
-use std::{env, path::Path, process::Stdio};
+use std::{path::Path, process::Stdio};
 
-use federated_client::FederatedClient;
 use federated_proto::v1::MemberState;
-use federated_tests::{AddConstant, Client, Federation, Job, Site, model, within};
+use federated_tests::{AddConstant, Client, Federation, Job, Site, TRAINS, model, within};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
 
-const BUNDLE: &str = "FEDERATED_TESTS_BUNDLE";
-const TRAINS: &str = "it trains";
-
-/// Takes part with the bundle in the environment, says when it trains, and never ends its training.
-#[tokio::test]
-#[ignore = "the process of a participant, started by other tests"]
-async fn a_participants_process() {
-    let Some(bundle) = env::var_os(BUNDLE) else { return };
-    let (trainer, mut gate) = AddConstant::gated(100.0, 1);
-    let client = FederatedClient::builder().config(Client::config(Path::new(&bundle))).trainer(trainer);
-    let running = tokio::spawn(client.build().expect("a participant").run());
-    gate.begun().await;
-    println!("\n{TRAINS}");
-    running.await.expect("no panic").expect("a participant that runs until it is killed");
-}
-
 fn participant(bundle: &Path) -> Child {
-    Command::new(env::current_exe().expect("this program"))
-        .args(["processes::a_participants_process", "--exact", "--ignored", "--nocapture"])
-        .env(BUNDLE, bundle)
+    Command::new(env!("CARGO_BIN_EXE_participant-under-test"))
+        .arg(bundle)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -29,5 +29,5 @@ pub use proxy::{Fault, FaultProxy};
 pub use refusal::{assert_refused, reason};
 pub use site::Site;
 pub use tls::ClientTls;
-pub use trainer::{AddConstant, Gate};
+pub use trainer::{AddConstant, Gate, TRAINS};
 pub use update::Update;

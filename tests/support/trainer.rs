@@ -19,6 +19,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::within;
 
+/// What `participant-under-test` prints once its trainer is at work.
+pub const TRAINS: &str = "it trains";
+
 /// A trainer whose work is to add a number to every value.
 #[derive(Debug)]
 pub struct AddConstant {
