@@ -126,9 +126,21 @@ async fn crawl(address: SocketAddr) -> usize {
     unreachable!("the greeting has no end")
 }
 
-async fn closes(mut stream: TcpStream) {
+async fn closes(mut stream: impl AsyncRead + Unpin) {
     let mut rest = Vec::new();
     let _ = within("a silent connection to be closed", stream.read_to_end(&mut rest)).await;
+}
+
+#[tokio::test]
+async fn a_participant_that_finishes_tls_and_then_says_nothing_does_not_hold_a_place() {
+    let federation = Federation::start_with(|limits| limits.handshake = Duration::from_millis(300)).await;
+    let tls = ClientTls::from_bundle(&federation.enroll("c"));
+    closes(tls.connect(federation.address()).await.expect("TLS")).await;
+    // Half of the preface is no greeting.
+    let mut halting = tls.connect(federation.address()).await.expect("TLS");
+    halting.write_all(b"PRI * HTTP/2").await.expect("a half");
+    closes(halting).await;
+    works(&federation).await;
 }
 
 #[tokio::test]

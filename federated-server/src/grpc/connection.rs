@@ -4,12 +4,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -30,25 +32,59 @@ pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Until the peer has greeted.
+    greeting: Option<Greeting>,
     _permit: OwnedSemaphorePermit,
 }
 
+/// What is still missing of the preface that opens HTTP/2, and how long it may take: a peer that finishes TLS and then
+/// says nothing would hold its place for ever.
+#[derive(Debug)]
+struct Greeting {
+    missing: usize,
+    patience: Pin<Box<Sleep>>,
+}
+
+/// The length of the client's preface, in bytes: RFC 9113, section 3.4.
+const PREFACE_BYTES: usize = 24;
+
 impl Connection {
+    /// A connection whose peer must greet within `patience`.
     pub(super) fn new(
         stream: TlsStream<TcpStream>,
         address: SocketAddr,
         permit: OwnedSemaphorePermit,
+        patience: Duration,
     ) -> Self {
         let certificates = stream.get_ref().1.peer_certificates();
         let identity = certificates
             .and_then(<[_]>::first)
             .map_or(Err(IdentityError::Names { found: 0 }), PeerIdentity::from_certificate);
-        Self { peer: Peer { address, identity: Arc::new(identity) }, stream, cut: None, _permit: permit }
+        let greeting = Greeting { missing: PREFACE_BYTES, patience: Box::pin(sleep(patience)) };
+        let peer = Peer { address, identity: Arc::new(identity) };
+        Self { peer, stream, cut: None, greeting: Some(greeting), _permit: permit }
     }
 
     /// The same connection, which breaks when `cut` is cancelled: no peer can keep it open.
     pub(super) fn until(self, cut: CancellationToken) -> Self {
         Self { cut: Some(Box::pin(cut.cancelled_owned())), ..self }
+    }
+
+    /// Counts what the peer has sent, and gives up on one that does not greet in time.
+    fn check_greeting(&mut self, cx: &mut Context<'_>, read: usize) -> io::Result<()> {
+        let Some(greeting) = &mut self.greeting else { return Ok(()) };
+        greeting.missing = greeting.missing.saturating_sub(read);
+        if greeting.missing == 0 {
+            self.greeting = None;
+            return Ok(());
+        }
+        match greeting.patience.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                tracing::warn!(address = %self.peer.address, "connected and did not speak HTTP/2 in time");
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            Poll::Pending => Ok(()),
+        }
     }
 }
 
@@ -71,7 +107,10 @@ impl AsyncRead for Connection {
         {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.check_greeting(cx, buf.filled().len() - before)?;
+        read
     }
 }
 

@@ -71,7 +71,7 @@ async fn handshake(
         return None;
     }
     match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some(Connection::new(stream, address, place)),
+        Ok(Ok(stream)) => Some(Connection::new(stream, address, place, patience)),
         Ok(Err(error)) => {
             tracing::warn!(%address, %error, "TLS handshake refused");
             None

@@ -1,5 +1,6 @@
 use std::{
-    fs::File,
+    collections::BTreeSet,
+    fs::{self, File},
     io::{BufWriter, Write},
     path::PathBuf,
 };
@@ -39,7 +40,24 @@ impl Store {
         // Two writers never share a temporary file, even if two operators start the same job at once.
         let path = self.root().join("models").join(format!("{job}-{}.new", self.next_number()));
         let file = File::create(&path).map_err(StoreError::io("make", &path))?;
-        Ok(ModelWriter { path, file: BufWriter::with_capacity(1 << 20, file), hasher: DigestBuilder::new() })
+        let file = BufWriter::with_capacity(1 << 20, file);
+        Ok(ModelWriter { path: Unfinished { path, published: false }, file, hasher: DigestBuilder::new() })
+    }
+
+    /// Removes every model but these, for instance one whose job was refused. Nobody may be writing a model meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when one cannot be removed.
+    pub(crate) fn retain_models(&self, needed: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        let folder = self.root().join("models");
+        for entry in fs::read_dir(&folder).map_err(StoreError::io("list", &folder))? {
+            let path = entry.map_err(StoreError::io("list", &folder))?.path();
+            let digest = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            if digest.is_some_and(|digest: Digest| !needed.contains(&digest)) {
+                durable::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a model that no job needs any more.
@@ -51,10 +69,27 @@ impl Store {
     }
 }
 
-/// A model being written. Dropped without [`ModelWriter::finish`] it leaves no model behind.
+/// A file that is removed with its writer, unless it became a model.
+#[derive(Debug)]
+struct Unfinished {
+    path: PathBuf,
+    published: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = durable::remove(&self.path)
+        {
+            tracing::warn!(%error, "an unfinished model stays until the next start");
+        }
+    }
+}
+
+/// A model being written. Dropped without [`ModelWriter::finish`] it leaves nothing behind.
 #[derive(Debug)]
 pub struct ModelWriter {
-    path: PathBuf,
+    path: Unfinished,
     file: BufWriter<File>,
     hasher: DigestBuilder,
 }
@@ -66,7 +101,7 @@ impl ModelWriter {
     /// [`StoreError::Io`], for instance when the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.hasher.update(bytes);
-        self.file.write_all(bytes).map_err(StoreError::io("write", &self.path))
+        self.file.write_all(bytes).map_err(StoreError::io("write", &self.path.path))
     }
 
     /// Makes the model durable under its digest.
@@ -74,7 +109,7 @@ impl ModelWriter {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn finish(mut self, store: &Store) -> Result<Digest, StoreError> {
-        self.file.flush().map_err(StoreError::io("write", &self.path))?;
+        self.file.flush().map_err(StoreError::io("write", &self.path.path))?;
         let digest = self.hasher.clone().finish();
         self.publish(store, digest)?;
         Ok(digest)
@@ -85,25 +120,21 @@ impl ModelWriter {
     /// # Errors
     /// [`StoreError::Content`] when it is not, which leaves nothing behind; [`StoreError::Io`].
     pub fn finish_as(mut self, store: &Store, announced: &ModelContent) -> Result<(), StoreError> {
-        self.file.flush().map_err(StoreError::io("write", &self.path))?;
-        let file = File::open(&self.path).map_err(StoreError::io("read", &self.path))?;
+        self.file.flush().map_err(StoreError::io("write", &self.path.path))?;
+        let file = File::open(&self.path.path).map_err(StoreError::io("read", &self.path.path))?;
         let expected = announced.digest;
-        let checked = match content::check(file, &announced.layout, &self.path) {
+        let checked = match content::check(file, &announced.layout, &self.path.path) {
             Ok(found) if found != expected => Err(WireError::DigestMismatch { expected, found }.into()),
             checked => checked,
         };
-        match checked {
-            Ok(digest) => self.publish(store, digest),
-            Err(error) => {
-                durable::remove(&self.path)?;
-                Err(error)
-            }
-        }
+        self.publish(store, checked?)
     }
 
-    fn publish(self, store: &Store, digest: Digest) -> Result<(), StoreError> {
-        self.file.get_ref().sync_all().map_err(StoreError::io("sync", &self.path))?;
-        durable::publish(&self.path, &store.model_path(digest))
+    fn publish(mut self, store: &Store, digest: Digest) -> Result<(), StoreError> {
+        self.file.get_ref().sync_all().map_err(StoreError::io("sync", &self.path.path))?;
+        durable::publish(&self.path.path, &store.model_path(digest))?;
+        self.path.published = true;
+        Ok(())
     }
 }
 
@@ -124,6 +155,13 @@ mod tests {
         assert_eq!(digest, Digest::of(b"abcd"));
         assert_eq!(store.open_model(digest).unwrap().1, 4);
         assert!(matches!(store.open_model(Digest::of(b"other")), Err(StoreError::UnknownModel { .. })));
+        drop(store.new_model("job").unwrap());
+        let files = || fs::read_dir(folder.path().join("models")).unwrap().count();
+        assert_eq!(files(), 1, "an unfinished model leaves no file");
+        store.retain_models(&BTreeSet::from([digest])).unwrap();
+        assert_eq!(files(), 1);
+        store.retain_models(&BTreeSet::new()).unwrap();
+        assert_eq!(files(), 0, "a model that no job needs is removed");
     }
 
     #[test]

@@ -98,6 +98,8 @@ impl Actor {
             tracing::info!(job = %name, round = %job.run.round(), ended = job.has_ended(), "read back");
             actor.jobs.insert(name, job);
         }
+        let models = actor.jobs.values().flat_map(|job| [job.initial_model, job.run.model()]);
+        actor.store.retain_models(&models.collect())?;
         Ok((actor, handle))
     }
 
