@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use federated_client::device::Device;
 
-use crate::{
+use crate::hospitals::{
     experiment::Experiment,
     participant::Participant,
     recipe::{Learning, Recipe},

@@ -3,7 +3,7 @@
 //! Attributes of several values become indicator columns without the first value. The last column says whether
 //! cholesterol is missing; the README says why no other attribute gets such a column.
 
-use crate::split::Split;
+use crate::hospitals::split::Split;
 
 /// Where a column's value comes from; attributes are numbered from 0 in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
+use crate::classification::{Predictions, Quality};
 use anyhow::{Context, Result};
 use federated_client::device::Device;
 use federated_core::{ids::Digest, model::ModelParameters};
-use federated_examples::classification::{Predictions, Quality};
 
-use crate::{
+use crate::hospitals::{
     federation::Federation,
     hospital::Hospital,
     model,

@@ -13,7 +13,7 @@ use futures::future::select_all;
 use tempfile::TempDir;
 use tokio_stream::StreamExt;
 
-use crate::{
+use crate::hospitals::{
     child::ChildProcess,
     hospital::Hospital,
     participant::{Participant, RECORDS},

@@ -1,7 +1,7 @@
-use federated_examples::classification::Quality;
+use crate::classification::Quality;
 use serde::Serialize;
 
-use crate::experiment::Outcome;
+use crate::hospitals::experiment::Outcome;
 
 /// A number over seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use federated_core::ids::{IdError, ParticipantName};
 
-use crate::split::Split;
+use crate::hospitals::split::Split;
 
 /// One of the four hospitals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::{
+use crate::hospitals::{
     experiment::{Experiment, Outcome},
     figures::{QualityFigures, Written},
 };
@@ -107,7 +107,7 @@ impl Run {
 
 fn sites(outcomes: &[Outcome]) -> Vec<Site> {
     let names = outcomes.first().into_iter().flat_map(|first| first.sites.iter().enumerate());
-    let site = |(index, site): (usize, &crate::experiment::SiteOutcome)| Site {
+    let site = |(index, site): (usize, &crate::hospitals::experiment::SiteOutcome)| Site {
         name: site.hospital.name(),
         train: site.train,
         test: site.test,
@@ -119,7 +119,7 @@ fn sites(outcomes: &[Outcome]) -> Vec<Site> {
 
 fn site_spreads(outcomes: &[Outcome]) -> Vec<SiteSpread> {
     let names = outcomes.first().into_iter().flat_map(|first| first.sites.iter().enumerate());
-    let spread = |(index, site): (usize, &crate::experiment::SiteOutcome)| SiteSpread {
+    let spread = |(index, site): (usize, &crate::hospitals::experiment::SiteOutcome)| SiteSpread {
         name: site.hospital.name(),
         alone: QualityFigures::over(outcomes, |outcome| outcome.sites[index].alone).deviations(),
         federated: QualityFigures::over(outcomes, |outcome| outcome.sites[index].federated).deviations(),
@@ -139,12 +139,12 @@ fn overall(outcomes: &[Outcome], written: fn(&QualityFigures) -> Written) -> Ove
 mod tests {
     use std::{num::NonZeroU32, time::Duration};
 
+    use crate::classification::Quality;
     use federated_client::device::Device;
     use federated_core::ids::Digest;
-    use federated_examples::classification::Quality;
 
     use super::*;
-    use crate::{
+    use crate::hospitals::{
         experiment::SiteOutcome,
         hospital::Hospital,
         recipe::{Learning, Recipe},

@@ -14,7 +14,7 @@ use federated_core::{
     task::{TrainTask, task_seed},
 };
 
-use crate::recipe::Recipe;
+use crate::hospitals::recipe::Recipe;
 
 /// The model that all training of a seed starts from.
 pub(crate) fn initial(columns: usize, seed: u64) -> Result<ModelParameters> {
@@ -70,7 +70,7 @@ mod tests {
     use federated_core::model::{ModelLayout, TensorSpec};
 
     use super::*;
-    use crate::recipe::Learning;
+    use crate::hospitals::recipe::Learning;
 
     fn table() -> TabularDataset {
         let (values, labels) =

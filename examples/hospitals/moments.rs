@@ -1,7 +1,7 @@
 use anyhow::{Result, ensure};
 use federated_core::model::{ModelError, ModelLayout, ModelParameters, TensorSpec};
 
-use crate::{columns::Column, patient::Patient};
+use crate::hospitals::{columns::Column, patient::Patient};
 
 /// What a hospital tells about its training patients before training: three numbers a column, and nothing else.
 ///
@@ -71,7 +71,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{hospital::Hospital, split::Split};
+    use crate::hospitals::{hospital::Hospital, split::Split};
 
     #[test]
     fn the_average_of_the_hospitals_moments_is_that_of_all_patients() {

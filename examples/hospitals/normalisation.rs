@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use federated_client::dataset::TabularDataset;
 
-use crate::{columns::Column, moments::Moments, patient::Patient};
+use crate::hospitals::{columns::Column, moments::Moments, patient::Patient};
 
 /// In units of a column's `spread`: below this standard deviation a column is constant.
 ///
@@ -91,7 +91,7 @@ impl Normalisation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::Split;
+    use crate::hospitals::split::Split;
 
     fn patients(ages: &[Option<f64>]) -> Vec<Patient> {
         let patient = |age: &Option<f64>| Patient { values: vec![*age], ill: age.is_none(), part: None };

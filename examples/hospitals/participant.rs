@@ -6,7 +6,7 @@ use federated_client::{
     FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy, telemetry,
 };
 
-use crate::{
+use crate::hospitals::{
     child::parent_is_done, hospital::Hospital, model, moments::Moments, split::Split,
     trainer::HospitalTrainer,
 };

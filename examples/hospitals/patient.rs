@@ -1,6 +1,6 @@
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{
+use crate::hospitals::{
     columns::ATTRIBUTES,
     split::{Part, Split},
 };
@@ -90,7 +90,7 @@ fn attribute(text: &str) -> Result<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hospital::Hospital;
+    use crate::hospitals::hospital::Hospital;
 
     #[test]
     fn every_hospital_has_its_patients_and_its_cases() {

@@ -3,7 +3,7 @@ use std::{io::IsTerminal, time::Duration};
 use federated_proto::v1::{JobState, JobStatus, MemberState};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::{experiment::Outcome, hospital::Hospital};
+use crate::hospitals::{experiment::Outcome, hospital::Hospital};
 
 /// Without a terminal, a line is printed every so many rounds.
 const ROUNDS_A_LINE: u32 = 10;

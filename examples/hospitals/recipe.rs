@@ -7,7 +7,7 @@ use federated_core::{
     strategy::LocalWork,
 };
 
-use crate::{hospital::Hospital, normalisation::Normalisation};
+use crate::hospitals::{hospital::Hospital, normalisation::Normalisation};
 
 /// How a federation learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,7 +96,7 @@ mod tests {
     use federated_core::strategy::BatchSize;
 
     use super::*;
-    use crate::{moments::Moments, patient::Patient, split::Split};
+    use crate::hospitals::{moments::Moments, patient::Patient, split::Split};
 
     fn recipe(learning: Learning) -> Recipe {
         let number = |number| NonZeroU32::new(number).unwrap();

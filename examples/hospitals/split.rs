@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use federated_core::ids::Digest;
 
-use crate::{hospital::Hospital, patient::Patient};
+use crate::hospitals::{hospital::Hospital, patient::Patient};
 
 /// Which patients are trained on and which are tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

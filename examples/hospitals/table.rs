@@ -1,9 +1,9 @@
 //! The result as tables, for people.
 
+use crate::classification::Quality;
 use comfy_table::{CellAlignment, Table, presets};
-use federated_examples::classification::Quality;
 
-use crate::{
+use crate::hospitals::{
     experiment::{Experiment, Outcome},
     figures::{Figure, QualityFigures},
 };

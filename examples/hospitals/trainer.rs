@@ -11,7 +11,7 @@ use federated_core::{
     update::{ClientUpdate, ExampleCount},
 };
 
-use crate::{
+use crate::hospitals::{
     hospital::Hospital, moments::Moments, normalisation::Normalisation, patient::Patient, split::Split,
 };
 
@@ -99,7 +99,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
+    use crate::hospitals::{
         model,
         recipe::{Learning, Recipe},
     };

@@ -1,6 +1,10 @@
-//! What the examples share.
+//! What the examples are made of.
 //!
-//! [`classification`] says how good the predictions of a yes-or-no question are. The examples themselves are programs,
-//! each in a folder of its own beside this one.
+//! [`hospitals`] is a library with a program of one line, so that its parts are tested like any library's; it lies in the
+//! example's folder. [`classification`] says how good the predictions of a yes-or-no question are.
+
+#![forbid(unsafe_code)]
 
 pub mod classification;
+#[path = "../hospitals/mod.rs"]
+pub mod hospitals;

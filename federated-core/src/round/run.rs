@@ -90,6 +90,12 @@ impl Run {
         &self.phase
     }
 
+    /// Whether the run is over.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.phase, RoundPhase::Ended(_))
+    }
+
     /// Attempts that ended, oldest first.
     #[must_use]
     pub fn history(&self) -> &[RoundSummary] {
@@ -131,6 +137,8 @@ impl Run {
             Event::MemberFailed { participant, task, reason } => {
                 self.set_member(&participant, &task, Member::Out(reason));
             }
+            // Stopped while the edge was combining.
+            Event::ModelPublished { .. } | Event::AggregationFailed { .. } if self.has_ended() => {}
             Event::ModelPublished { task, model } => self.published(&task, model, now, &mut commands)?,
             Event::AggregationFailed { task, reason } => {
                 self.check_aggregating(&task)?;
@@ -280,9 +288,6 @@ impl Run {
         now: Timestamp,
         commands: &mut Vec<Command>,
     ) -> Result<(), RoundError> {
-        if matches!(self.phase, RoundPhase::Ended(_)) {
-            return Ok(()); // Stopped while the edge was combining.
-        }
         self.check_aggregating(task)?;
         let summary = self.summary(Ok(model), now);
         self.record(summary, commands);
@@ -310,7 +315,7 @@ impl Run {
     }
 
     fn end(&mut self, end: RunEnd, commands: &mut Vec<Command>) {
-        if matches!(self.phase, RoundPhase::Ended(_)) {
+        if self.has_ended() {
             return;
         }
         self.withdraw_all(WithdrawReason::RunEnded, commands);

@@ -260,6 +260,23 @@ fn a_stopped_run_withdraws_every_task_and_stays_stopped() {
 }
 
 #[test]
+fn what_an_aggregation_gives_after_the_run_was_stopped_changes_nothing() {
+    for published in [true, false] {
+        let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
+        bench.report(0);
+        bench.report(1);
+        bench.send(Event::StopRequested { operator: "ops".to_owned() });
+        let (stopped, task) = (bench.run.clone(), bench.run.task());
+        bench.send(if published {
+            Event::ModelPublished { task, model: Digest::of(b"late") }
+        } else {
+            Event::AggregationFailed { task, reason: "late".to_owned() }
+        });
+        assert_eq!((bench.run, bench.commands), (stopped, Vec::new()));
+    }
+}
+
+#[test]
 fn a_run_read_back_after_a_restart_keeps_its_receipts_and_waits_for_the_others() {
     let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
     bench.report(0);

@@ -62,7 +62,7 @@ impl Job {
     }
 
     pub(super) const fn has_ended(&self) -> bool {
-        matches!(self.run.phase(), RoundPhase::Ended(_))
+        self.run.has_ended()
     }
 
     pub(super) fn strategy(&self) -> Box<dyn Strategy> {
