@@ -126,3 +126,33 @@ fn architecture_has_every_burn_crate_at_the_pinned_version() {
         assert_eq!(versions, ["0.21.0"], "{name}");
     }
 }
+
+/// Every Rust source below a folder, read.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("an entry of the folder").path());
+    paths
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => {
+                vec![std::fs::read_to_string(&path).expect("a source is text")]
+            }
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn architecture_documents_every_reason_code() {
+    let protocol = std::fs::read_to_string(root().join("docs/protocol.md")).expect("the protocol's page");
+    let rooms = ["federated-core/src", "proto/src", "federated-server/src", "federated-client/src"];
+    let sources: Vec<_> = rooms.iter().flat_map(|room| sources(&root().join(room))).collect();
+    let codes: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.split("ReasonCode::new(\"").skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(codes.len() > 40, "the codes were not found: {codes:?}");
+    let missing: Vec<_> = codes.iter().filter(|code| !protocol.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "docs/protocol.md lacks {missing:?}");
+}
