@@ -1,11 +1,11 @@
 //! Four hospitals train one model of heart disease over mutual TLS: `cargo run --release --example hospitals`.
 //!
-//! Read in this order: [`experiment`] is the story: one seed's federation and what it is compared with. The data:
-//! [`hospital`] (the files), [`patient`] (a line becomes [`columns`]), [`split`] (training and test). What leaves a
-//! hospital: [`moments`], and then updates of the [`model`]; [`trainer`] is a hospital's side of both, and
-//! [`normalisation`] what the moments are for. The jobs: [`recipe`]. The processes: [`federation`] starts them as
-//! [`child`]ren, which run [`coordinator`] and [`participant`]. What is shown: [`progress`], [`figures`], [`table`],
-//! [`json`].
+//! Read in this order: `experiment` is the story: one seed's federation and what it is compared with. The data:
+//! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
+//! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
+//! `normalisation` what the moments are for. The jobs: `recipe`. The processes: `federation` starts them as
+//! `child`ren, which run `coordinator` and `participant`. What is shown: `progress`, `figures`, `table`,
+//! `json`.
 
 mod child;
 mod cli;
