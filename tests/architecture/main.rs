@@ -156,3 +156,11 @@ fn architecture_documents_every_reason_code() {
     let missing: Vec<_> = codes.iter().filter(|code| !protocol.contains(&format!("`{code}`"))).collect();
     assert!(missing.is_empty(), "docs/protocol.md lacks {missing:?}");
 }
+
+#[test]
+fn architecture_keeps_the_readmes_job_file_valid() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let job = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a job file");
+    let job = federated_core::config::JobConfig::parse(job).expect("the job file should be valid");
+    assert_eq!(job.plan.job().as_str(), "first");
+}
