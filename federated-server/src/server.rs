@@ -164,7 +164,7 @@ impl FederatedServer {
     /// nothing that was confirmed is lost.
     ///
     /// # Errors
-    /// [`ServerError::Serve`] when the network fails.
+    /// [`ServerError::Serve`] when the network fails, or the task that owns the runs ends unexpectedly.
     pub async fn run(self) -> Result<(), ServerError> {
         let Self { listener, tls, actor, services, shutdown } = self;
         let stop = CancellationToken::new();
@@ -181,16 +181,21 @@ impl FederatedServer {
                 stop.cancel();
             });
         }
-        let runs = tokio::spawn(actor.run(stop.clone()));
+        let runs = {
+            let stop = stop.clone();
+            // However it ends: a coordinator without the task that owns its runs must not go on answering.
+            tokio::spawn(async move {
+                let _stop_with_it = stop.clone().drop_guard();
+                actor.run(stop).await;
+            })
+        };
         let served = grpc::serve(services, listener, tls, stop.clone(), GRACE).await;
         stop.cancel();
-        if let Err(error) = runs.await {
-            tracing::error!(%error, "the coordinator's task ended unexpectedly");
-        }
+        let ran = runs.await.map_err(io::Error::other);
         // File work that was under way still holds the state folder; after this it may be opened again.
         if tokio::time::timeout(GRACE, released.cancelled()).await.is_err() {
             tracing::warn!("file work is still under way; the state folder stays locked until it is done");
         }
-        served.map_err(|source| ServerError::Serve { source })
+        served.and(ran).map_err(|source| ServerError::Serve { source })
     }
 }

@@ -107,6 +107,25 @@ async fn a_round_begins_when_enough_participants_are_present() {
 }
 
 #[tokio::test]
+async fn no_update_stays_on_disk_when_its_job_is_over() {
+    let mut federation = Federation::start().await;
+    let mut operator = federation.operator().await;
+    let [mut a, _b] = Site::join_all(&federation, ["a", "b"]).await;
+    operator.start(&Job::new("heart", 2)).await;
+    a.contribute(1.0, 1).await;
+    let updates = federation.folder().join("state/updates/heart");
+    assert!(updates.join("1-1/a.update").exists(), "the update of the round under way");
+    operator.client().stop(&"heart".parse().unwrap()).await.unwrap();
+    federation.stop().await;
+    assert!(!updates.exists());
+    // What a crash kept from being removed goes at the next start.
+    std::fs::create_dir_all(updates.join("1-1")).unwrap();
+    std::fs::write(updates.join("1-1/a.update"), b"left behind").unwrap();
+    federation.serve().await;
+    assert!(!updates.exists());
+}
+
+#[tokio::test]
 async fn a_job_that_is_stopped_ends_for_everyone_and_keeps_its_model() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;

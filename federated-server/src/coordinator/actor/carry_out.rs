@@ -35,6 +35,7 @@ impl Actor {
             Command::Finished(end) => {
                 tracing::info!(job = %name, ?end, "ended");
                 self.announce_end(name);
+                self.remove_updates(name.clone());
             }
             _ => {}
         }
@@ -49,7 +50,11 @@ impl Actor {
                 let (task, layout, contributions) = (&attempt, &layout, &contributions);
                 Reduction { task, layout, base, contributions, strategy: strategy.as_ref() }.run(&store)
             });
-            let result = result.await.map_err(|error| error.to_string());
+            // A panic ends the attempt with a reason; without an answer the round would wait for ever.
+            let result = match tokio::spawn(result).await {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(error) => Err(format!("an internal error: {error}")),
+            };
             handle.aggregated(task, result).await;
         });
     }
@@ -76,6 +81,16 @@ impl Actor {
                 store.remove_updates(&task).and_then(|()| old.map_or(Ok(()), |old| store.remove_model(old)));
             if let Err(error) = removed {
                 tracing::warn!(%task, %error, "cannot remove what is no longer needed");
+            }
+        });
+    }
+
+    /// A job that has ended keeps its model and nobody's update: those of a round that was stopped go too.
+    fn remove_updates(&self, job: JobName) {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.remove_job_updates(&job) {
+                tracing::warn!(%job, %error, "cannot remove the updates; the next start tries again");
             }
         });
     }

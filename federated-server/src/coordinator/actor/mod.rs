@@ -98,6 +98,10 @@ impl Actor {
             tracing::info!(job = %name, round = %job.run.round(), ended = job.has_ended(), "read back");
             actor.jobs.insert(name, job);
         }
+        // What a crash kept from being removed.
+        for job in actor.jobs.values().filter(|job| job.has_ended()) {
+            actor.store.remove_job_updates(job.name())?;
+        }
         let models = actor.jobs.values().flat_map(|job| [job.initial_model, job.run.model()]);
         actor.store.retain_models(&models.collect())?;
         Ok((actor, handle))
