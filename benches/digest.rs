@@ -19,7 +19,7 @@ fn received_bytes(c: &mut Criterion) {
         Bytes::from(ModelParameters::new(layout.clone(), values).expect("finite values").to_le_bytes());
     let mut group = c.benchmark_group("1,663,370 parameters");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function("SHA-256", |b| b.iter(|| Digest::of(black_box(&bytes))));
+    group.bench_function("BLAKE3", |b| b.iter(|| Digest::of(black_box(&bytes))));
     group.bench_function("parse and check", |b| {
         b.iter(|| ModelParameters::from_le_bytes(layout.clone(), black_box(&bytes)));
     });

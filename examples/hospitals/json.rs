@@ -1,6 +1,6 @@
 //! The result as JSON, for programs.
 //!
-//! One seed gives exactly the fields of [`Report`]. With more seeds, its figures are means, `model_sha256` is that of
+//! One seed gives exactly the fields of [`Report`]. With more seeds, its figures are means, `model_digest` is that of
 //! the first seed, and [`Report::spread`] and [`Report::runs`] are added. An AUC that is not defined is `null`.
 
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub(crate) struct Report {
     bytes_up: u64,
     bytes_down: u64,
     seconds: f64,
-    model_sha256: String,
+    model_digest: String,
     /// Standard deviations of the figures of the same name, over the seeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     spread: Option<Spread>,
@@ -64,7 +64,7 @@ struct SiteSpread {
 struct Run {
     seed: u64,
     overall: Overall,
-    model_sha256: String,
+    model_digest: String,
 }
 
 impl Report {
@@ -84,7 +84,7 @@ impl Report {
             bytes_up: mean(|outcome| outcome.bytes_up),
             bytes_down: mean(|outcome| outcome.bytes_down),
             seconds: seconds / outcomes.len() as f64,
-            model_sha256: first.model.to_string(),
+            model_digest: first.model.to_string(),
             spread: many.then(|| Spread {
                 seeds: outcomes.len(),
                 sites: site_spreads(outcomes),
@@ -100,7 +100,7 @@ impl Run {
         Self {
             seed: outcome.seed,
             overall: overall(std::slice::from_ref(outcome), QualityFigures::means),
-            model_sha256: outcome.model.to_string(),
+            model_digest: outcome.model.to_string(),
         }
     }
 }
@@ -205,7 +205,7 @@ mod tests {
             "bytes_up": 10,
             "bytes_down": 20,
             "seconds": 1.5,
-            "model_sha256": Digest::of(&3_u64.to_le_bytes()).to_string(),
+            "model_digest": Digest::of(&3_u64.to_le_bytes()).to_string(),
         });
         assert_eq!(written(&[outcome(3, 0.5)]), expected);
     }
@@ -220,6 +220,6 @@ mod tests {
         assert_eq!(json["spread"]["sites"][3]["federated"]["auc"], 0.0);
         assert_eq!(json["runs"][1]["seed"], 4);
         assert_eq!(json["runs"][1]["overall"]["federated"]["accuracy"], 1.0);
-        assert_eq!(json["model_sha256"], json["runs"][0]["model_sha256"]);
+        assert_eq!(json["model_digest"], json["runs"][0]["model_digest"]);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn text(experiment: &Experiment, outcomes: &[Outcome]) -> String {
         figure(|outcome| outcome.elapsed.as_secs_f64()),
     );
     if let [outcome] = outcomes {
-        out += &format!("federated model: sha256 {}, seed {}\n", outcome.model, outcome.seed);
+        out += &format!("federated model: digest {}, seed {}\n", outcome.model, outcome.seed);
     } else {
         out += "means over the seeds ± standard deviation\n";
     }

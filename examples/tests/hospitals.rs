@@ -41,7 +41,7 @@ fn the_federation_beats_every_hospital_alone_and_the_readme_quotes_it() -> Outco
 #[test]
 fn the_same_seed_ends_with_the_same_model_and_another_with_another() -> Outcome {
     let model = |seed: &str| {
-        Ok::<_, Box<dyn Error>>(hospitals(&["--rounds", "3", "--seed", seed])?.1["model_sha256"].clone())
+        Ok::<_, Box<dyn Error>>(hospitals(&["--rounds", "3", "--seed", seed])?.1["model_digest"].clone())
     };
     let first = model("1")?;
     assert!(first.as_str().is_some_and(|digest| digest.len() == 64), "{first}");

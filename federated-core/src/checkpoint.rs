@@ -1,6 +1,6 @@
 //! State as bytes that survive a restart.
 //!
-//! A checkpoint is `"FEDC"`, a version byte, the SHA-256 of the payload, and the payload in bincode's standard
+//! A checkpoint is `"FEDC"`, a version byte, the BLAKE3 digest of the payload, and the payload in bincode's standard
 //! encoding. This module alone names bincode, so that another encoding can follow under another version byte.
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -19,7 +19,7 @@ pub struct TrainTask {
     pub rounds: u32,
     /// The tensors of the model to train.
     pub layout: ModelLayout,
-    /// The content address of the model to start from: the SHA-256 of its values as little-endian `f32`.
+    /// The content address of the model to start from: the digest of its values as little-endian `f32`.
     pub model: Digest,
     /// Epochs, batch size, learning rate.
     pub work: LocalWork,

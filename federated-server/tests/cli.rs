@@ -127,7 +127,7 @@ async fn a_coordinator_is_made_serves_jobs_and_stops_in_good_order() {
         (&job["job"], &job["state"], &job["rounds"]),
         (&"heart".into(), &"gathering".into(), &3.into())
     );
-    assert_eq!(job["model_sha256"], model().digest().to_string());
+    assert_eq!(job["model_digest"], model().digest().to_string());
     let said = done(folder, &["status", "heart", "--dir", "c"]).await;
     assert!(said.contains("heart: gathering, round 1 of 3, attempt 1"), "{said}");
     let said = refused(folder, &["start", "job.toml", "--dir", "c"]).await;

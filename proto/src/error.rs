@@ -74,7 +74,7 @@ pub enum WireError {
         found: u64,
     },
     /// The content is not what was announced.
-    #[error("expected content with SHA-256 {expected}, found {found}")]
+    #[error("expected content with digest {expected}, found {found}")]
     DigestMismatch {
         /// The digest announced.
         expected: Digest,

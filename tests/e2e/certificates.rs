@@ -80,7 +80,7 @@ async fn every_participants_call(raw: &mut RawParticipant, task: &v1::TrainTask)
     vec![
         raw.negotiate(0, 0).await.map(drop),
         raw.client().attend(attend).await.map(drop),
-        raw.fetch(&model.sha256, 0).await.map(drop),
+        raw.fetch(&model.digest, 0).await.map(drop),
         raw.query(&update).await.map(drop),
         raw.submit(&update).await.map(drop),
         raw.decline(task, "TRAINING_FAILED", "").await,

@@ -54,7 +54,7 @@ fn with_value(update: &mut Update, element: usize, value: f32) {
 /// Makes `bytes` the content, with its true digest.
 fn announce(update: &mut Update, bytes: Vec<u8>) {
     let digest = federated_core::ids::Digest::of(&bytes);
-    update.header.sha256 = bytes::Bytes::copy_from_slice(digest.as_bytes());
+    update.header.digest = bytes::Bytes::copy_from_slice(digest.as_bytes());
     update.bytes = bytes.into();
 }
 
@@ -193,7 +193,7 @@ async fn an_update_with_another_content_than_announced_is_refused() {
     refuses(&[(
         &|update| update.bytes = vec![1; update.bytes.len()].into(),
         "UPLOAD_DIGEST_MISMATCH",
-        "expected content with SHA-256",
+        "expected content with digest",
     )])
     .await;
 }

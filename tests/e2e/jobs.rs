@@ -29,7 +29,7 @@ fn header(job: &Job) -> v1::StartJobHeader {
         job_toml: job.to_toml(),
         model: Some(v1::ModelRef {
             layout: Some(job.model.layout().into()),
-            sha256: Bytes::copy_from_slice(digest.as_bytes()),
+            digest: Bytes::copy_from_slice(digest.as_bytes()),
             size_bytes: job.model.layout().bytes(),
         }),
     }
@@ -69,7 +69,7 @@ async fn an_initial_model_that_cannot_be_used_starts_nothing() {
     let result = start(header(&job), [&good[..], &[0; 4]].concat()).await;
     assert_refused(result, Code::InvalidArgument, "UPLOAD_OVERSIZED", "expected 12 bytes in all");
     let result = start(header(&job), vec![1; 12]).await;
-    assert_refused(result, Code::InvalidArgument, "UPLOAD_DIGEST_MISMATCH", "SHA-256");
+    assert_refused(result, Code::InvalidArgument, "UPLOAD_DIGEST_MISMATCH", "digest");
     let mut wrong = header(&job);
     wrong.model.as_mut().unwrap().size_bytes = 13;
     let result = start(wrong, good.clone()).await;
@@ -91,7 +91,7 @@ async fn an_initial_model_that_cannot_be_used_starts_nothing() {
     );
     let poisoned = [&good[..8], &f32::NAN.to_le_bytes()].concat();
     let mut wrong = header(&job);
-    wrong.model.as_mut().unwrap().sha256 = Bytes::copy_from_slice(Digest::of(&poisoned).as_bytes());
+    wrong.model.as_mut().unwrap().digest = Bytes::copy_from_slice(Digest::of(&poisoned).as_bytes());
     let result = start(wrong, poisoned).await;
     assert_refused(result, Code::InvalidArgument, "UPDATE_NOT_FINITE", "`bias`, element 0");
 
@@ -155,7 +155,7 @@ async fn a_model_can_be_downloaded_from_any_offset_on() {
     let (whole, size) = (job.model.to_le_bytes(), reference.size_bytes);
     let raw = &mut sites[0].raw;
     for offset in [0, 1, 1 << 20, 2_000_003, size - 1, size] {
-        let chunks = raw.fetch(&reference.sha256, offset).await.unwrap();
+        let chunks = raw.fetch(&reference.digest, offset).await.unwrap();
         let mut next = offset;
         for chunk in chunks {
             let start = usize::try_from(next).unwrap();
@@ -165,7 +165,7 @@ async fn a_model_can_be_downloaded_from_any_offset_on() {
         }
         assert_eq!(next, size);
     }
-    let result = raw.fetch(&reference.sha256, size + 1).await;
+    let result = raw.fetch(&reference.digest, size + 1).await;
     assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "field `offset`: expected 0 to 2800004");
     let result = raw.fetch(&Bytes::from_static(&[7; 32]), 0).await;
     assert_refused(result, Code::NotFound, "MODEL_UNKNOWN", "");
@@ -174,7 +174,7 @@ async fn a_model_can_be_downloaded_from_any_offset_on() {
         result,
         Code::InvalidArgument,
         "MESSAGE_INVALID",
-        "a SHA-256 digest has 32 bytes, found 5",
+        "a digest has 32 bytes, found 5",
     );
     let status = operator.until("heart", |status| status.bytes_down > 0).await;
     assert!(status.bytes_down >= size, "{}", status.bytes_down);

@@ -147,7 +147,7 @@ async fn the_same_update_twice_counts_once() {
     let alone = a.raw.send(vec![update.first()]).await.unwrap();
     for receipt in [again, alone] {
         assert!(receipt.duplicate);
-        assert_eq!((&receipt.task, &receipt.sha256), (&update.header.task, &update.header.sha256));
+        assert_eq!((&receipt.task, &receipt.digest), (&update.header.task, &update.header.digest));
     }
     b.contribute(4.0, 5).await;
     let (status, found) = operator.completed("heart").await;

@@ -67,7 +67,7 @@ struct LaterUpdateHeader {
     #[prost(message, optional, tag = "2")]
     layout: Option<v1::ModelLayout>,
     #[prost(bytes = "bytes", tag = "3")]
-    sha256: bytes::Bytes,
+    digest: bytes::Bytes,
     #[prost(uint64, tag = "4")]
     size_bytes: u64,
     #[prost(uint64, tag = "5")]
@@ -80,7 +80,7 @@ async fn later_upload(channel: Channel, update: &Update) -> Result<v1::SubmitUpd
     let header = LaterUpdateHeader {
         task: update.header.task.clone(),
         layout: update.header.layout.clone(),
-        sha256: update.header.sha256.clone(),
+        digest: update.header.digest.clone(),
         size_bytes: update.header.size_bytes,
         examples: update.header.examples,
         signature: bytes::Bytes::from_static(&[9; 64]),
@@ -122,7 +122,7 @@ async fn fields_and_parts_of_a_later_version_are_skipped() {
     operator.start(&Job::new("heart", 2)).await;
     let update = Update::constant(&a.line.task().await, 1.0, 1);
     let receipt = later_upload(channel, &update).await.expect("a receipt");
-    assert_eq!(receipt.sha256, update.header.sha256);
+    assert_eq!(receipt.digest, update.header.digest);
     b.contribute(3.0, 1).await;
     assert_eq!(operator.completed("heart").await.1, model(2, 2.0));
 }

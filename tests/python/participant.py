@@ -13,10 +13,10 @@ import sys
 import threading
 import tomllib
 from array import array
-from hashlib import sha256
 from pathlib import Path
 
 import grpc
+from blake3 import blake3
 
 import linear_regression
 from linear_regression import Examples, NotTrainable
@@ -223,7 +223,7 @@ class Participant:
         content = bytearray()
 
         async def attempt():
-            request = self.protocol.model.FetchModelRequest(sha256=model.sha256, offset=len(content))
+            request = self.protocol.model.FetchModelRequest(digest=model.digest, offset=len(content))
             call = self.stub.FetchModel(request)
             try:
                 while True:
@@ -242,26 +242,26 @@ class Participant:
 
         for _ in range(2):
             await self.persist(attempt)
-            if sha256(content).digest() == model.sha256:
+            if blake3(content).digest() == model.digest:
                 return bytes(content)
             content.clear()
-        raise NotTrainable("TRAINING_FAILED", "the model's content does not have the announced SHA-256")
+        raise NotTrainable("TRAINING_FAILED", "the model's content does not have the announced digest")
 
     async def upload(self, task, update: bytes, metrics: dict, count: int):
         """Uploads an update, going on where a broken upload ended, until its receipt comes."""
         messages = self.protocol.participation
-        digest = sha256(update).digest()
+        digest = blake3(update).digest()
         header = messages.UpdateHeader(
             task=task.id,
             layout=task.model.layout,
-            sha256=digest,
+            digest=digest,
             size_bytes=len(update),
             examples=count,
             metrics=metrics,
         )
 
         async def attempt():
-            query = messages.QueryUploadRequest(task=task.id, sha256=digest)
+            query = messages.QueryUploadRequest(task=task.id, digest=digest)
             state = await self.stub.QueryUpload(query, timeout=CALL_SECONDS)
             start = len(update) if state.complete else min(state.durable_bytes, len(update))
             if start and not state.complete:
@@ -272,7 +272,7 @@ class Participant:
             return await self.stub.SubmitUpdate(self.parts(header, update, start), timeout=max(patience, CALL_SECONDS))
 
         receipt = await self.persist(attempt)
-        if receipt.task != task.id or receipt.sha256 != digest:
+        if receipt.task != task.id or receipt.digest != digest:
             raise Refused(Problem("", "the receipt is for another update", False))
         say(f"receipt {named(task.id)} {digest.hex()}{' (was there already)' if receipt.duplicate else ''}")
 

@@ -101,9 +101,9 @@ impl RawParticipant {
     ///
     /// # Errors
     /// The coordinator's refusal, before or during the download.
-    pub async fn fetch(&mut self, sha256: &Bytes, offset: u64) -> Result<Vec<v1::Chunk>, Status> {
-        let sha256 = sha256.clone();
-        let request = v1::FetchModelRequest { sha256, offset };
+    pub async fn fetch(&mut self, digest: &Bytes, offset: u64) -> Result<Vec<v1::Chunk>, Status> {
+        let digest = digest.clone();
+        let request = v1::FetchModelRequest { digest, offset };
         let answer = within("the answer to FetchModel", self.client.fetch_model(request)).await;
         let mut stream = answer?.into_inner();
         let mut chunks = Vec::new();

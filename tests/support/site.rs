@@ -37,7 +37,7 @@ impl Site {
         let update = Update::constant(&task, value, examples);
         let receipt = self.raw.submit(&update).await.expect("a receipt");
         assert_eq!((receipt.task, receipt.duplicate), (task.id.clone(), false));
-        assert_eq!(receipt.sha256, update.header.sha256);
+        assert_eq!(receipt.digest, update.header.digest);
         task
     }
 }

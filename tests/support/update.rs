@@ -32,7 +32,7 @@ impl Update {
         let header = v1::UpdateHeader {
             task: task.id.clone(),
             layout: task.model.clone().and_then(|model| model.layout),
-            sha256: sha256(&bytes),
+            digest: digest(&bytes),
             size_bytes: bytes.len() as u64,
             examples,
             metrics: [("loss".to_owned(), f64::from(values[0]))].into(),
@@ -68,7 +68,7 @@ impl Update {
     /// What asks how much of it is at the coordinator.
     #[must_use]
     pub fn query(&self) -> v1::QueryUploadRequest {
-        v1::QueryUploadRequest { task: self.header.task.clone(), sha256: self.header.sha256.clone() }
+        v1::QueryUploadRequest { task: self.header.task.clone(), digest: self.header.digest.clone() }
     }
 }
 
@@ -76,6 +76,6 @@ fn message(part: Part) -> v1::SubmitUpdateRequest {
     v1::SubmitUpdateRequest { part: Some(part) }
 }
 
-fn sha256(bytes: &[u8]) -> Bytes {
+fn digest(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(Digest::of(bytes).as_bytes())
 }

@@ -183,7 +183,7 @@ fn policy(raw: RawPolicy) -> Result<SitePolicy, Mistake> {
 
 fn layout_digest(text: &str) -> Result<Digest, Mistake> {
     text.parse().map_err(|_| {
-        let expected = "SHA-256 digests of layouts, 64 hexadecimal characters each";
+        let expected = "digests of layouts, 64 hexadecimal characters each";
         let hint = "a declined task's message tells the digest of its layout";
         Mistake::text("policy.allowed_layouts", expected, text, hint)
     })
@@ -265,7 +265,7 @@ mod tests {
                 "policy.min_cohort: expected a number of at least 1, found 0",
             ),
             ("\"64MiB\"", "\"big\"", "policy.max_model: expected a size such as \"64MiB\""),
-            ("[\"0101", "[\"x101", "policy.allowed_layouts: expected SHA-256 digests"),
+            ("[\"0101", "[\"x101", "policy.allowed_layouts: expected digests"),
             ("\"json\"", "\"xml\"", "log.format: expected \"text\" or \"json\", found \"xml\""),
             ("\"info,rustls=debug\"", "\"loud\"", "log.level: expected \"error\""),
             ("label = \"sick\"", "label = \"\"", "data.label: expected the name of a column"),

@@ -43,7 +43,7 @@ async fn attempt(
     let mut partial = blocking(move || folder.download(digest, total)).await?;
     if partial.length() < total {
         let request = v1::FetchModelRequest {
-            sha256: Bytes::copy_from_slice(digest.as_bytes()),
+            digest: Bytes::copy_from_slice(digest.as_bytes()),
             offset: partial.length(),
         };
         let failed = |status: tonic::Status| connection.error(&status);

@@ -76,7 +76,7 @@ async fn query(connection: &Connection, update: &StoredUpdate) -> Result<v1::Que
     let header = update.header();
     let request = v1::QueryUploadRequest {
         task: Some((&header.task).into()),
-        sha256: Bytes::copy_from_slice(header.content.as_bytes()),
+        digest: Bytes::copy_from_slice(header.content.as_bytes()),
     };
     let answer = connection.client().query_upload(request).await;
     answer.map(tonic::Response::into_inner).map_err(|status| connection.error(&status))
@@ -109,7 +109,7 @@ fn send(
 fn check(update: &StoredUpdate, receipt: &v1::SubmitUpdateResponse) -> Result<bool, CallError> {
     let header = update.header();
     let expected = v1::TaskId::from(&header.task);
-    if receipt.task.as_ref() != Some(&expected) || receipt.sha256 != header.content.as_bytes()[..] {
+    if receipt.task.as_ref() != Some(&expected) || receipt.digest != header.content.as_bytes()[..] {
         let (expected, found) = ("a receipt for the update", "one for another");
         return Err(WireError::Unexpected { expected, found }.into());
     }

@@ -11,7 +11,7 @@ use super::{StateError, files};
 /// How many bytes are read at a time when the beginning of a download is digested.
 const BLOCK: usize = 1 << 20;
 
-/// A model that is being downloaded: its bytes go to `<sha256>.part`, which becomes `<sha256>` when all are there and
+/// A model that is being downloaded: its bytes go to `<digest>.part`, which becomes `<digest>` when all are there and
 /// the digest is right.
 ///
 /// The content is named by its digest, so two that write the same file write the same bytes at the same places.

@@ -32,7 +32,7 @@ pub enum StateError {
         source: io::Error,
     },
     /// The bytes of a model are not those that were asked for.
-    #[error("expected content with SHA-256 {expected}, found {found}")]
+    #[error("expected content with digest {expected}, found {found}")]
     Digest {
         /// What was asked for.
         expected: Digest,

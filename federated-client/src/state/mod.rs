@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! lock                            held while a participant runs
-//! models/<sha256>                 a model's values, complete and checked
-//! models/<sha256>.part            the beginning of one
+//! models/<digest>                 a model's values, complete and checked
+//! models/<digest>.part            the beginning of one
 //! updates/<job>/<round>.<attempt> an update with its header
 //! final/<job>.safetensors         a job's newest model after its end
 //! ```

@@ -110,7 +110,7 @@ impl ModelLayout {
         self.elements() * 4
     }
 
-    /// The SHA-256 of the canonical encoding of the layout (see `docs/protocol.md`, "Layout digest").
+    /// The digest of the canonical encoding of the layout (see `docs/protocol.md`, "Layout digest").
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.0.digest
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_that_of_the_documented_encoding() {
-        // printf 'federated.layout.v1\n\x01\0\0\0w\x01\x01\0\0\0\x02\0\0\0\0\0\0\0' | sha256sum
+        // printf 'federated.layout.v1\n\x01\0\0\0w\x01\x01\0\0\0\x02\0\0\0\0\0\0\0' | b3sum
         let documented = b"federated.layout.v1\n\x01\0\0\0w\x01\x01\0\0\0\x02\0\0\0\0\0\0\0";
         assert_eq!(layout(&[("w", &[2])]).unwrap().digest(), Digest::of(documented));
     }

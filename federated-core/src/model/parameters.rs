@@ -98,7 +98,7 @@ impl ModelParameters {
         self.values.get(self.layout.range_of(name)?)
     }
 
-    /// The content address: the SHA-256 of the wire form.
+    /// The content address: the digest of the wire form.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hasher = DigestBuilder::new();

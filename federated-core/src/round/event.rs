@@ -10,7 +10,7 @@ use crate::{
 /// Proof that an update is durable at the coordinator. The values themselves lie in its spool, under `content`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// SHA-256 of the update's values.
+    /// Digest of the update's values.
     pub content: Digest,
     /// The update's weight.
     pub examples: ExampleCount,

@@ -100,7 +100,7 @@ fn round(summary: &RoundSummary) -> v1::RoundReport {
             .collect::<BTreeMap<_, _>>(),
         began_ms: summary.began.as_millis(),
         ended_ms: summary.ended.as_millis(),
-        model_sha256: summary.outcome.as_ref().map(bytes).unwrap_or_default(),
+        model_digest: summary.outcome.as_ref().map(bytes).unwrap_or_default(),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn stream(
     services: &Services,
     request: v1::FetchModelRequest,
 ) -> Result<ModelStream, Status> {
-    let digest = convert::digest("sha256", &request.sha256).map_err(|error| invalid(&error))?;
+    let digest = convert::digest("digest", &request.digest).map_err(|error| invalid(&error))?;
     let store = Arc::clone(&services.store);
     let (mut file, length) = blocking(move || store.open_model(digest)).await?;
     let offset = request.offset;

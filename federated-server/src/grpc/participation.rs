@@ -120,7 +120,7 @@ impl participation_server::Participation for Participation {
         let participant = peer::participant(&request, &self.services.roster)?;
         let request = request.into_inner();
         let task = task_id(request.task)?;
-        let content = convert::digest("sha256", &request.sha256).map_err(|error| invalid(&error))?;
+        let content = convert::digest("digest", &request.digest).map_err(|error| invalid(&error))?;
         let admitted = self.services.coordinator.admit(participant.clone(), task.clone(), content).await;
         match admitted.map_err(|error| refused(&error))? {
             Admitted::Duplicate(layout) => {

@@ -110,8 +110,8 @@ impl Uploads {
                 false
             }
         };
-        let sha256 = Bytes::copy_from_slice(header.content.as_bytes());
-        Ok(v1::SubmitUpdateResponse { task: Some((&header.task).into()), sha256, duplicate })
+        let digest = Bytes::copy_from_slice(header.content.as_bytes());
+        Ok(v1::SubmitUpdateResponse { task: Some((&header.task).into()), digest, duplicate })
     }
 }
 

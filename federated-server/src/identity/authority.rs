@@ -1,6 +1,6 @@
 use std::{fs, path::Path, time::SystemTime};
 
-use federated_core::ids::{Digest, ParticipantName};
+use federated_core::ids::{Fingerprint, ParticipantName};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
@@ -38,7 +38,7 @@ impl CertificateAuthority {
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) = validity.to_offset_date_times()?;
         // Part of the key's digest tells two authorities apart, for a person and for TLS.
-        let digest = Digest::of(key.public_key_raw()).to_string();
+        let digest = Fingerprint::of(key.public_key_raw()).to_string();
         let name = format!("Federated authority {}", digest.get(..8).unwrap_or_default());
         params.distinguished_name = common_name(&name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use federated_core::ids::Digest;
+use federated_core::ids::Fingerprint;
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
@@ -49,8 +49,8 @@ impl Credential {
 
     /// The SHA-256 digest of the certificate's DER form.
     #[must_use]
-    pub fn fingerprint(&self) -> Digest {
-        Digest::of(self.certificate.der())
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.certificate.der())
     }
 
     /// The last second at which the certificate is valid.

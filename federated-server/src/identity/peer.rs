@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use federated_core::ids::{Digest, IdError, ParticipantName};
+use federated_core::ids::{Fingerprint, IdError, ParticipantName};
 use rustls::pki_types::CertificateDer;
 
 use super::{CertificateSummary, IdentityError};
@@ -85,7 +85,7 @@ pub struct PeerIdentity {
     /// What it may do, and its name.
     pub role: Role,
     /// The SHA-256 digest of its certificate's DER form.
-    pub fingerprint: Digest,
+    pub fingerprint: Fingerprint,
 }
 
 impl PeerIdentity {
@@ -105,7 +105,7 @@ impl PeerIdentity {
         let [urn] = ours.as_slice() else {
             return Err(IdentityError::Names { found: ours.len() });
         };
-        Ok(Self { role: Role::from_urn(urn)?, fingerprint: Digest::of(certificate) })
+        Ok(Self { role: Role::from_urn(urn)?, fingerprint: Fingerprint::of(certificate) })
     }
 }
 

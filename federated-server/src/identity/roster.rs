@@ -4,7 +4,7 @@ use std::{
     time::SystemTime,
 };
 
-use federated_core::ids::{Digest, ParticipantName};
+use federated_core::ids::{Fingerprint, ParticipantName};
 use serde::Deserialize;
 
 use super::{Credential, IdentityError, PeerIdentity, Role, files};
@@ -14,7 +14,7 @@ use super::{Credential, IdentityError, PeerIdentity, Role, files};
 #[non_exhaustive]
 pub struct Enrolment {
     /// The SHA-256 digest of the one certificate that counts.
-    pub fingerprint: Digest,
+    pub fingerprint: Fingerprint,
     /// The last second at which that certificate is valid.
     pub not_after: SystemTime,
     /// When the participant was enrolled with it.
@@ -175,14 +175,14 @@ mod tests {
     fn enrolment(certificate: &[u8]) -> Enrolment {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         Enrolment {
-            fingerprint: Digest::of(certificate),
+            fingerprint: Fingerprint::of(certificate),
             not_after: at(2_000_000_000),
             enrolled_at: at(1_900_000_000),
         }
     }
 
     fn peer(name: &str, certificate: &[u8]) -> PeerIdentity {
-        PeerIdentity { role: Role::Participant(name.parse().unwrap()), fingerprint: Digest::of(certificate) }
+        PeerIdentity { role: Role::Participant(name.parse().unwrap()), fingerprint: Fingerprint::of(certificate) }
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
     fn operators_need_no_entry() {
         let roster = Roster::new("no-such-folder");
         let role = Role::Operator("operator".parse().unwrap());
-        roster.check(&PeerIdentity { role, fingerprint: Digest::of(b"") }).unwrap();
+        roster.check(&PeerIdentity { role, fingerprint: Fingerprint::of(b"") }).unwrap();
     }
 
     #[test]

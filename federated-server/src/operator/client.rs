@@ -109,8 +109,8 @@ impl OperatorClient {
     /// [`OperatorError`] when there is no such model, or what comes is not it.
     pub async fn download(&mut self, model: v1::ModelRef) -> Result<ModelParameters, OperatorError> {
         let content = ModelContent::try_from(model)?;
-        let sha256 = Bytes::copy_from_slice(content.digest.as_bytes());
-        let request = v1::FetchModelRequest { sha256, offset: 0 };
+        let digest = Bytes::copy_from_slice(content.digest.as_bytes());
+        let request = v1::FetchModelRequest { digest, offset: 0 };
         let mut stream = self.client.download_model(request).await?.into_inner();
         let mut sequence = ChunkSequence::new(0, content.layout.bytes());
         let mut bytes = Vec::new();

@@ -3,7 +3,7 @@
 //! ```text
 //! state/
 //!   lock                                   held by the one coordinator that uses the folder
-//!   models/SHA256                          immutable models, by content
+//!   models/DIGEST                          immutable models, by content
 //!   jobs/JOB/record                        the job and its run, a checkpoint, replaced as a whole
 //!   updates/JOB/ROUND-ATTEMPT/NAME.part    an upload under way
 //!   updates/JOB/ROUND-ATTEMPT/NAME.update  a durable update

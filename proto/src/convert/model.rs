@@ -20,7 +20,7 @@ pub fn digest(field: &'static str, bytes: &[u8]) -> Result<Digest, WireError> {
 pub struct ModelContent {
     /// The tensors.
     pub layout: ModelLayout,
-    /// SHA-256 of the values.
+    /// BLAKE3 digest of the values.
     pub digest: Digest,
 }
 
@@ -33,7 +33,7 @@ impl TryFrom<v1::ModelRef> for ModelContent {
             let expected = format!("{}, four bytes an element", layout.bytes());
             return Err(range("model.size_bytes", expected, wire.size_bytes));
         }
-        Ok(Self { digest: digest("model.sha256", &wire.sha256)?, layout })
+        Ok(Self { digest: digest("model.digest", &wire.digest)?, layout })
     }
 }
 
@@ -41,7 +41,7 @@ impl From<&ModelContent> for v1::ModelRef {
     fn from(model: &ModelContent) -> Self {
         Self {
             layout: Some((&model.layout).into()),
-            sha256: Bytes::copy_from_slice(model.digest.as_bytes()),
+            digest: Bytes::copy_from_slice(model.digest.as_bytes()),
             size_bytes: model.layout.bytes(),
         }
     }
@@ -140,6 +140,6 @@ mod tests {
         let wire = v1::ModelRef::from(&model);
         assert_eq!(ModelContent::try_from(wire.clone()).unwrap(), model);
         assert!(ModelContent::try_from(v1::ModelRef { size_bytes: 23, ..wire.clone() }).is_err());
-        assert!(ModelContent::try_from(v1::ModelRef { sha256: Bytes::from_static(b"x"), ..wire }).is_err());
+        assert!(ModelContent::try_from(v1::ModelRef { digest: Bytes::from_static(b"x"), ..wire }).is_err());
     }
 }

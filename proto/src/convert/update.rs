@@ -18,7 +18,7 @@ pub struct UpdateHeader {
     pub task: TaskId,
     /// Its tensors.
     pub layout: ModelLayout,
-    /// SHA-256 of its values.
+    /// BLAKE3 digest of its values.
     pub content: Digest,
     /// Its weight.
     pub examples: ExampleCount,
@@ -46,7 +46,7 @@ impl TryFrom<v1::UpdateHeader> for UpdateHeader {
         Ok(Self {
             task,
             layout,
-            content: digest("header.sha256", &wire.sha256)?,
+            content: digest("header.digest", &wire.digest)?,
             examples: ExampleCount::new(wire.examples)?,
             metrics,
         })
@@ -58,7 +58,7 @@ impl From<&UpdateHeader> for v1::UpdateHeader {
         Self {
             task: Some((&header.task).into()),
             layout: Some((&header.layout).into()),
-            sha256: Bytes::copy_from_slice(header.content.as_bytes()),
+            digest: Bytes::copy_from_slice(header.content.as_bytes()),
             size_bytes: header.layout.bytes(),
             examples: header.examples.into(),
             metrics: header.metrics.iter().map(|(name, value)| (name.to_owned(), value)).collect(),

@@ -21,7 +21,7 @@ struct Job<'a> {
     round: u32,
     rounds: u32,
     attempt: u32,
-    model_sha256: String,
+    model_digest: String,
     bytes_up: u64,
     bytes_down: u64,
     cohort: Vec<Member<'a>>,
@@ -47,7 +47,7 @@ struct Round<'a> {
     metrics: &'a BTreeMap<String, f64>,
     began_ms: u64,
     ended_ms: u64,
-    model_sha256: String,
+    model_digest: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,7 +77,7 @@ impl<'a> From<&'a v1::JobStatus> for Job<'a> {
             round: job.round,
             rounds: job.rounds,
             attempt: job.attempt,
-            model_sha256: job.model.as_ref().map_or_else(String::new, |model| hexadecimal(&model.sha256)),
+            model_digest: job.model.as_ref().map_or_else(String::new, |model| hexadecimal(&model.digest)),
             bytes_up: job.bytes_up,
             bytes_down: job.bytes_down,
             cohort: job.cohort.iter().map(Member::from).collect(),
@@ -105,7 +105,7 @@ impl<'a> From<&'a v1::RoundReport> for Round<'a> {
             metrics: &round.metrics,
             began_ms: round.began_ms,
             ended_ms: round.ended_ms,
-            model_sha256: hexadecimal(&round.model_sha256),
+            model_digest: hexadecimal(&round.model_digest),
         }
     }
 }

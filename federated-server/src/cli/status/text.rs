@@ -53,7 +53,7 @@ fn write_job(f: &mut Formatter<'_>, job: &v1::JobStatus) -> fmt::Result {
         writeln!(f, "  refused: {} {}: {}", incident.participant, incident.reason, incident.message)?;
     }
     match &job.model {
-        Some(model) => writeln!(f, "  model {}", hexadecimal(&model.sha256)),
+        Some(model) => writeln!(f, "  model {}", hexadecimal(&model.digest)),
         None => Ok(()),
     }
 }
