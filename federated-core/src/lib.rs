@@ -4,13 +4,15 @@
 //! arguments. So a whole federation runs in a test, and runs the same way twice.
 //!
 //! Read in this order: [`model`] and [`update`] are what travels; [`strategy`], [`selection`] and [`aggregate`] say how
-//! a round is done; [`round`] is the state machine that does it; [`config`] parses configuration files; [`checkpoint`]
-//! keeps a run across restarts. [`fault`] is how every error answers whose fault it is.
+//! a round is done; [`compression`] makes updates shorter on the wire; [`round`] is the state machine that does it;
+//! [`config`] parses configuration files; [`checkpoint`] keeps a run across restarts. [`fault`] is how every error answers
+//! whose fault it is.
 
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod checkpoint;
+pub mod compression;
 pub mod config;
 pub mod fault;
 pub mod ids;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    compression::Encoding,
     ids::{Digest, ParticipantName, TaskId, derive},
     model::ModelLayout,
     strategy::LocalWork,
@@ -27,6 +28,8 @@ pub struct TrainTask {
     pub seed: u64,
     /// How many participants work on this attempt: the cohort that the update is averaged with.
     pub cohort_size: u32,
+    /// How the update is to travel; [`Encoding::PLAIN`] is accepted all the same.
+    pub encoding: Encoding,
     /// The job's `[training]` table, passed through to the trainer.
     pub settings: BTreeMap<String, String>,
 }

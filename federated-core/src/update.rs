@@ -44,6 +44,8 @@ pub struct ExampleCount(u32);
 impl ExampleCount {
     /// The largest count: 2^32 - 1.
     pub const MAX: u64 = u32::MAX as u64;
+    /// One example: the weight of an update where all weigh the same.
+    pub const ONE: Self = Self(1);
 
     /// A count of examples.
     ///

@@ -97,7 +97,7 @@ impl ExactSum {
     }
 }
 
-/// `weight` times `value` in units of 2^-56, rounded half away from zero.
+/// `weight` times `value` in units of 2^-56, rounded to the nearest, ties to even.
 fn scaled(weight: u32, value: f32) -> i128 {
     let bits = value.to_bits();
     let exponent = ((bits >> 23) & 0xff).cast_signed();
@@ -109,8 +109,10 @@ fn scaled(weight: u32, value: f32) -> i128 {
     let magnitude = if shift >= 0 {
         i128::from(product) << shift
     } else if shift >= -62 {
-        let half = 1_u64 << (-shift - 1);
-        i128::from((product + half) >> -shift)
+        let (whole, half) = (product >> -shift, 1_u64 << (-shift - 1));
+        let rest = product & (half | (half - 1));
+        let up = rest > half || (rest == half && whole % 2 == 1);
+        i128::from(whole + u64::from(up))
     } else {
         0
     };
@@ -130,8 +132,8 @@ mod tests {
         assert_eq!(scaled(u32::MAX, 2_147_483_520.0), i128::from(u32::MAX) * 2_147_483_520 * (1 << 56));
         assert_eq!(scaled(1, f32::from_bits(1)), 0, "the smallest subnormal is below the resolution");
         assert_eq!(scaled(1, 2.0_f32.powi(-56)), 1);
-        assert_eq!(scaled(1, 2.0_f32.powi(-57)), 1, "half a unit rounds away from zero");
-        assert_eq!(scaled(1, -(2.0_f32.powi(-57))), -1);
+        assert_eq!(scaled(1, 2.0_f32.powi(-57)), 0, "half a unit rounds to the even neighbour");
+        assert_eq!(scaled(3, -(2.0_f32.powi(-57))), -2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{AggregateError, Aggregator, ExactSum, LinearAggregator, WeightedBlock};
+use super::{AggregateError, Aggregator, LinearAggregator, WeightedBlock, exact_mean::exact_mean};
 
 /// The mean of the updates, each weighted by its number of examples: the aggregation of FedAvg.
 ///
@@ -10,10 +10,7 @@ pub struct WeightedMean;
 
 impl Aggregator for WeightedMean {
     fn combine(&self, blocks: &[WeightedBlock<'_>]) -> Result<Vec<f32>, AggregateError> {
-        let length = blocks.first().ok_or(AggregateError::Empty)?.values.len();
-        let mut sum = ExactSum::new(length);
-        blocks.iter().try_for_each(|block| sum.add(block.examples.get(), block.values))?;
-        sum.mean()
+        exact_mean(blocks)
     }
 }
 

@@ -6,10 +6,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigError, parse_duration, parse_toml,
+    ConfigError,
+    aggregation::aggregation,
+    compression::compression,
+    parse_duration, parse_toml,
     raw::{RawCohort, RawJob, RawStrategy, RawTimeouts},
 };
 use crate::{
+    aggregate::AggregationRule,
+    compression::Encoding,
     ids::{JobName, ParticipantName},
     round::{CohortPolicy, RunPlan, Timeouts},
     strategy::{BatchSize, FedAvg, FedSgd, LocalWork, Strategy},
@@ -22,10 +27,10 @@ const MAX_SETTING_KEY: usize = 64;
 /// Longest value of a setting, in bytes.
 const MAX_SETTING_VALUE: usize = 65_536;
 
-/// Which strategy a job uses, with its settings.
+/// What participants do, with the settings of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum StrategyConfig {
+pub enum StrategyKind {
     /// Federated averaging.
     FedAvg(LocalWork),
     /// Federated gradient descent.
@@ -35,13 +40,23 @@ pub enum StrategyConfig {
     },
 }
 
+/// Which strategy a job uses: what participants do, and how their updates are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrategyConfig {
+    /// What participants do.
+    pub kind: StrategyKind,
+    /// How their updates become one.
+    pub aggregation: AggregationRule,
+}
+
 impl StrategyConfig {
     /// The strategy itself.
     #[must_use]
     pub fn build(self) -> Box<dyn Strategy> {
-        match self {
-            Self::FedAvg(work) => Box::new(FedAvg { work }),
-            Self::FedSgd { learning_rate } => Box::new(FedSgd { learning_rate }),
+        let aggregation = self.aggregation;
+        match self.kind {
+            StrategyKind::FedAvg(work) => Box::new(FedAvg { work, aggregation }),
+            StrategyKind::FedSgd { learning_rate } => Box::new(FedSgd { learning_rate, aggregation }),
         }
     }
 }
@@ -70,6 +85,8 @@ pub struct JobConfig {
     pub plan: RunPlan,
     /// What participants do and how updates become a model.
     pub strategy: StrategyConfig,
+    /// How updates travel to the coordinator; [`Encoding::PLAIN`] unless the job file says otherwise.
+    pub compression: Encoding,
     /// The path of the initial model, a safetensors file, as written: relative to the job file.
     pub initial_model: String,
     /// The `[training]` table, for the trainers: each value as text.
@@ -100,16 +117,18 @@ impl JobConfig {
             timeouts(&raw.timeouts)?,
         )
         .map_err(|error| ConfigError::value("cohort", "a cohort that can meet its quorum", error, ""))?;
+        let aggregation = aggregation(&raw.aggregation, plan.cohort().quorum)?;
         Ok(Self {
             plan,
-            strategy: strategy(&raw.strategy)?,
+            strategy: StrategyConfig { kind: strategy(&raw.strategy)?, aggregation },
+            compression: compression(&raw.compression)?,
             initial_model: raw.model.initial,
             settings: settings(raw.training)?,
         })
     }
 }
 
-fn at_least_one(path: &str, number: u32) -> Result<NonZeroU32, ConfigError> {
+pub(super) fn at_least_one(path: &str, number: u32) -> Result<NonZeroU32, ConfigError> {
     NonZeroU32::new(number).ok_or_else(|| ConfigError::value(path, "a number of at least 1", number, ""))
 }
 
@@ -154,7 +173,7 @@ fn timeouts(raw: &RawTimeouts) -> Result<Timeouts, ConfigError> {
     Ok(timeouts)
 }
 
-fn strategy(raw: &RawStrategy) -> Result<StrategyConfig, ConfigError> {
+fn strategy(raw: &RawStrategy) -> Result<StrategyKind, ConfigError> {
     let learning_rate = raw.learning_rate;
     if !(learning_rate.is_finite() && learning_rate > 0.0) {
         let expected = "a finite number above 0";
@@ -171,7 +190,7 @@ fn strategy(raw: &RawStrategy) -> Result<StrategyConfig, ConfigError> {
                     return Err(ConfigError::value("strategy.batch_size", "a number of at least 1", 0, hint));
                 }
             };
-            Ok(StrategyConfig::FedAvg(LocalWork { epochs, batch, learning_rate }))
+            Ok(StrategyKind::FedAvg(LocalWork { epochs, batch, learning_rate }))
         }
         "fedsgd" => {
             let given =
@@ -180,7 +199,7 @@ fn strategy(raw: &RawStrategy) -> Result<StrategyConfig, ConfigError> {
                 let hint = "FedSGD takes one step on all examples; remove it, or use kind = \"fedavg\"";
                 return Err(ConfigError::value(path, "nothing", found, hint));
             }
-            Ok(StrategyConfig::FedSgd { learning_rate })
+            Ok(StrategyKind::FedSgd { learning_rate })
         }
         other => {
             Err(ConfigError::value("strategy.kind", "\"fedavg\" or \"fedsgd\"", format!("\"{other}\""), ""))
@@ -255,8 +274,9 @@ mod tests {
         assert_eq!(job.plan.cohort().quorum.get(), 3);
         assert_eq!(job.plan.timeouts().deadline.as_secs(), 600);
         assert_eq!(job.settings["hidden"], "16");
-        assert!(matches!(job.strategy, StrategyConfig::FedAvg(work) if work.epochs.get() == 2));
+        assert!(matches!(job.strategy.kind, StrategyKind::FedAvg(work) if work.epochs.get() == 2));
         assert_eq!(job.strategy.build().name(), "fedavg");
+        assert_eq!(job.strategy.aggregation, AggregationRule::Mean);
     }
 
     #[test]

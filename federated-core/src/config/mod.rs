@@ -1,10 +1,13 @@
 //! Configuration files: TOML in, checked types out.
 //!
-//! Read in this order: `raw` mirrors a job file, [`JobConfig`] is what comes out, [`ConfigError`] says what is wrong.
-//! [`CoordinatorAddress`], [`LogConfig`] and the parsers of TOML, durations and sizes serve every configuration file of
-//! the project; the coordinator's and the participant's own files are with those programs.
+//! Read in this order: `raw` mirrors a job file, [`JobConfig`] is what comes out, `aggregation` and
+//! `compression` are a table of it each, [`ConfigError`] says what is wrong. [`CoordinatorAddress`], [`LogConfig`] and the parsers of TOML, durations and sizes
+//! serve every configuration file of the project; the coordinator's and the participant's own files are with those
+//! programs.
 
 mod address;
+mod aggregation;
+mod compression;
 mod error;
 mod job;
 mod log;
@@ -13,6 +16,6 @@ mod value;
 
 pub use address::CoordinatorAddress;
 pub use error::ConfigError;
-pub use job::{JobConfig, StrategyConfig};
+pub use job::{JobConfig, StrategyConfig, StrategyKind};
 pub use log::{LogConfig, LogFilter, LogFormat};
 pub use value::{parse_duration, parse_size, parse_toml};

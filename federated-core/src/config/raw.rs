@@ -14,6 +14,10 @@ pub(super) struct RawJob {
     pub seed: u64,
     pub model: RawModel,
     pub strategy: RawStrategy,
+    #[serde(default)]
+    pub aggregation: RawAggregation,
+    #[serde(default)]
+    pub compression: RawCompression,
     pub cohort: RawCohort,
     #[serde(default)]
     pub timeouts: RawTimeouts,
@@ -34,6 +38,36 @@ pub(super) struct RawStrategy {
     pub local_epochs: Option<u32>,
     pub batch_size: Option<u32>,
     pub learning_rate: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAggregation {
+    pub kind: String,
+    pub trim: Option<u32>,
+    pub byzantine: Option<u32>,
+    pub keep: Option<u32>,
+}
+
+impl Default for RawAggregation {
+    fn default() -> Self {
+        Self { kind: "mean".to_owned(), trim: None, byzantine: None, keep: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCompression {
+    pub codec: String,
+    pub fraction: Option<f64>,
+    #[serde(default)]
+    pub zstd: bool,
+}
+
+impl Default for RawCompression {
+    fn default() -> Self {
+        Self { codec: "none".to_owned(), fraction: None, zstd: false }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -144,7 +144,7 @@ mod tests {
     /// From the BLAKE3 team's `test_vectors.json`: input bytes 0, 1, ..., 250, 0, 1, ...
     #[test]
     fn digests_match_the_published_vectors() {
-        let input = |length: usize| (0..length).map(|n| (n % 251) as u8).collect::<Vec<_>>();
+        let input = |length: usize| (0..=250_u8).cycle().take(length).collect::<Vec<_>>();
         let cases = [
             (0, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"),
             (1, "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213"),

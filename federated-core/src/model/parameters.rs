@@ -1,11 +1,13 @@
-use super::{ModelError, ModelLayout};
-use crate::ids::{Digest, DigestBuilder};
+use pulp::{Arch, NullaryFnOnce};
+
+use super::{ModelError, ModelLayout, bytes_of, bytes_of_mut};
+use crate::ids::Digest;
 
 /// Values must be smaller than this in magnitude (2^31), so that weighted sums stay exact.
 pub const MAX_MAGNITUDE: f32 = 2_147_483_648.0;
 
-/// How many values are turned into bytes at a time when a model is digested.
-const DIGEST_BLOCK: usize = 16_384;
+/// How many values are checked at a time: they stay in the first-level cache.
+const CHECK_BLOCK: usize = 4_096;
 
 /// The values of a model: one contiguous vector of `f32`, cut into tensors by a [`ModelLayout`].
 ///
@@ -65,13 +67,21 @@ impl ModelParameters {
             let expected = layout.elements();
             return Err(ModelError::ValueCount { expected, found: bytes.len() as u64 / 4 });
         }
-        Self::new(layout, values_from_le_bytes(bytes))
+        let mut values = vec![0.0; bytes.len() / 4];
+        bytes_of_mut(&mut values).copy_from_slice(bytes);
+        Self::new(layout, values)
     }
 
-    /// The wire form: the values as little-endian `f32`, four bytes each.
+    /// The wire form: the values as little-endian `f32`, four bytes each; nothing is copied.
+    #[must_use]
+    pub fn as_le_bytes(&self) -> &[u8] {
+        bytes_of(&self.values)
+    }
+
+    /// A copy of the wire form.
     #[must_use]
     pub fn to_le_bytes(&self) -> Vec<u8> {
-        values_to_le_bytes(&self.values)
+        self.as_le_bytes().to_vec()
     }
 
     /// The layout.
@@ -101,11 +111,7 @@ impl ModelParameters {
     /// The content address: the digest of the wire form.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut hasher = DigestBuilder::new();
-        for block in self.values.chunks(DIGEST_BLOCK) {
-            hasher.update(&values_to_le_bytes(block));
-        }
-        hasher.finish()
+        Digest::of(self.as_le_bytes())
     }
 
     /// This model minus `base`, element by element: what training changed.
@@ -124,6 +130,33 @@ impl ModelParameters {
 /// # Errors
 /// [`ModelError`] naming the first value that is not finite or not below 2^31 in magnitude.
 pub fn check_values(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result<(), ModelError> {
+    let arch = Arch::new();
+    let mut position = offset;
+    for block in values.chunks(CHECK_BLOCK) {
+        if !arch.dispatch(AreUsable(block)) {
+            return find_unusable(layout, position, block);
+        }
+        position += block.len() as u64;
+    }
+    Ok(())
+}
+
+/// Whether all values are finite and below 2^31 in magnitude.
+struct AreUsable<'a>(&'a [f32]);
+
+impl NullaryFnOnce for AreUsable<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        // The bits of a magnitude are in the order of the magnitudes, those of infinity and NaN above all others;
+        // integers have a maximum that vectorises.
+        let magnitude = |value: &f32| value.to_bits() & 0x7fff_ffff;
+        self.0.iter().map(magnitude).fold(0, u32::max) < MAX_MAGNITUDE.to_bits()
+    }
+}
+
+fn find_unusable(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result<(), ModelError> {
     // NaN fails the comparison, and so do both infinities.
     let usable = |value: &f32| value.abs() < MAX_MAGNITUDE;
     let Some(place) = values.iter().position(|value| !usable(value)) else {
@@ -138,22 +171,6 @@ pub fn check_values(layout: &ModelLayout, offset: u64, values: &[f32]) -> Result
     } else {
         ModelError::NotFinite { name, element, found }
     })
-}
-
-/// Little-endian `f32` values from bytes; a remainder of fewer than four bytes is left out.
-#[must_use]
-pub fn values_from_le_bytes(bytes: &[u8]) -> Vec<f32> {
-    let (words, _) = bytes.as_chunks::<4>();
-    words.iter().map(|word| f32::from_le_bytes(*word)).collect()
-}
-
-/// Values as little-endian bytes, four each.
-#[must_use]
-pub fn values_to_le_bytes(values: &[f32]) -> Vec<u8> {
-    let mut bytes = vec![0; values.len() * 4];
-    let (words, _) = bytes.as_chunks_mut::<4>();
-    words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_le_bytes());
-    bytes
 }
 
 #[cfg(test)]
@@ -182,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_unusable_value_of_a_long_vector_is_found() {
+        let mut values = vec![1.0; 3 * CHECK_BLOCK];
+        values[2 * CHECK_BLOCK + 7] = -f32::INFINITY;
+        values[2 * CHECK_BLOCK + 9] = f32::NAN;
+        let error = ModelParameters::new(layout(values.len() as u64), values).unwrap_err();
+        let place = 2 * CHECK_BLOCK as u64 + 6;
+        assert!(matches!(error, ModelError::NotFinite { element, .. } if element == place), "{error}");
+    }
+
+    #[test]
     fn a_wrong_number_of_values_is_refused() {
         assert!(ModelParameters::new(layout(3), vec![0.0; 2]).is_err());
         assert!(ModelParameters::from_le_bytes(layout(3), &[0; 13]).is_err());
@@ -191,9 +218,9 @@ mod tests {
         #[test]
         fn the_wire_form_round_trips_bit_for_bit(values in prop::collection::vec(-1e9_f32..1e9, 2..200)) {
             let model = ModelParameters::new(layout(values.len() as u64), values).unwrap();
-            let bytes = model.to_le_bytes();
-            prop_assert_eq!(model.digest(), Digest::of(&bytes));
-            let back = ModelParameters::from_le_bytes(model.layout().clone(), &bytes).unwrap();
+            let bytes = model.as_le_bytes();
+            prop_assert_eq!(model.digest(), Digest::of(bytes));
+            let back = ModelParameters::from_le_bytes(model.layout().clone(), bytes).unwrap();
             prop_assert_eq!(back, model);
         }
     }

@@ -15,7 +15,7 @@ const ORDER_KEY: &str = "federated.order";
 /// [`ModelError::Safetensors`] when a shape does not fit this machine's addresses.
 pub fn to_safetensors(model: &ModelParameters) -> Result<Vec<u8>, ModelError> {
     let invalid = |detail: String| ModelError::Safetensors { detail };
-    let bytes = model.to_le_bytes();
+    let bytes = model.as_le_bytes();
     let mut views = Vec::with_capacity(model.layout().tensors().len());
     for (index, tensor) in model.layout().tensors().iter().enumerate() {
         let shape: Result<Vec<usize>, _> = tensor.shape.iter().map(|size| usize::try_from(*size)).collect();

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OutReason;
 use crate::{
+    compression::Encoding,
     ids::{Digest, ParticipantName, TaskId},
     metrics::Metrics,
     update::ExampleCount,
@@ -10,8 +11,12 @@ use crate::{
 /// Proof that an update is durable at the coordinator. The values themselves lie in its spool, under `content`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Digest of the update's values.
+    /// Digest of the update's values, as they came.
     pub content: Digest,
+    /// How they came.
+    pub encoding: Encoding,
+    /// How many bytes they are, as they came.
+    pub bytes: u64,
     /// The update's weight.
     pub examples: ExampleCount,
     /// What the participant reports beside it.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     checkpoint,
+    compression::Encoding,
     ids::{Digest, ParticipantName, TaskId},
     metrics::Metrics,
     selection::UniformSelector,
@@ -115,7 +116,8 @@ fn receipt(index: usize) -> Receipt {
     let examples = ExampleCount::new(index as u64 + 1).unwrap();
     let mut metrics = Metrics::new();
     metrics.insert("loss", index as f64).unwrap();
-    Receipt { content: Digest::of(&index.to_le_bytes()), examples, metrics }
+    let content = Digest::of(&index.to_le_bytes());
+    Receipt { content, encoding: Encoding::PLAIN, bytes: 8, examples, metrics }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 use super::{LocalWork, Strategy};
 use crate::{
-    aggregate::{Aggregator, WeightedMean},
+    aggregate::{Aggregation, AggregationRule},
     ids::RoundNumber,
 };
 
-/// Federated averaging: participants train for some epochs, the coordinator averages by number of examples.
+/// Federated averaging: participants train for some epochs, the coordinator averages by number of examples, or combines
+/// by a rule that withstands liars.
 ///
 /// # References
 /// McMahan et al., AISTATS 2017, Algorithm 1.
@@ -12,6 +13,8 @@ use crate::{
 pub struct FedAvg {
     /// What participants do each round.
     pub work: LocalWork,
+    /// How the updates become one; the paper's is the mean.
+    pub aggregation: AggregationRule,
 }
 
 impl Strategy for FedAvg {
@@ -23,7 +26,7 @@ impl Strategy for FedAvg {
         self.work
     }
 
-    fn aggregator(&self) -> &dyn Aggregator {
-        &WeightedMean
+    fn aggregation(&self) -> Aggregation<'_> {
+        self.aggregation.aggregation()
     }
 }

@@ -2,12 +2,12 @@ use std::num::NonZeroU32;
 
 use super::{BatchSize, LocalWork, Strategy};
 use crate::{
-    aggregate::{Aggregator, WeightedMean},
+    aggregate::{Aggregation, AggregationRule},
     ids::RoundNumber,
 };
 
 /// Federated gradient descent: each participant takes one step on all of its examples, so that the average is one step
-/// of gradient descent on all examples of the federation.
+/// of gradient descent on all examples of the federation. A rule that withstands liars may take the place of the average.
 ///
 /// # References
 /// McMahan et al., AISTATS 2017, section 2: FedSGD is FedAvg with E = 1 and B = infinity.
@@ -15,6 +15,8 @@ use crate::{
 pub struct FedSgd {
     /// Step size, finite and above 0.
     pub learning_rate: f32,
+    /// How the updates become one; the paper's is the mean.
+    pub aggregation: AggregationRule,
 }
 
 impl Strategy for FedSgd {
@@ -26,8 +28,8 @@ impl Strategy for FedSgd {
         LocalWork { epochs: NonZeroU32::MIN, batch: BatchSize::All, learning_rate: self.learning_rate }
     }
 
-    fn aggregator(&self) -> &dyn Aggregator {
-        &WeightedMean
+    fn aggregation(&self) -> Aggregation<'_> {
+        self.aggregation.aggregation()
     }
 }
 
@@ -39,7 +41,7 @@ mod tests {
     /// One step of least squares on y = w x: the gradient over all examples is the weighted mean of the sites'.
     #[test]
     fn one_round_is_one_gradient_step_on_all_examples() {
-        let strategy = FedSgd { learning_rate: 0.1 };
+        let strategy = FedSgd { learning_rate: 0.1, aggregation: AggregationRule::Mean };
         let sites: [&[(f32, f32)]; 2] = [&[(1.0, 2.0), (2.0, 3.0), (3.0, 7.0)], &[(4.0, 1.0)]];
         let gradient = |w: f32, data: &[(f32, f32)]| {
             data.iter().map(|(x, y)| 2.0 * x * (w * x - y)).sum::<f32>() / data.len() as f32
@@ -55,7 +57,8 @@ mod tests {
             })
             .collect();
         let mut model = [start];
-        strategy.apply(&mut model, &strategy.aggregator().combine(&blocks).unwrap());
+        let Aggregation::Linear(mean) = strategy.aggregation() else { panic!("the mean is linear") };
+        strategy.apply(&mut model, &mean.combine(&blocks).unwrap());
         let pooled = sites.concat();
         assert!((model[0] - (start - 0.1 * gradient(start, &pooled))).abs() < 1e-6);
         assert_eq!(strategy.local_work(RoundNumber::FIRST).batch, BatchSize::All);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use fed_avg::FedAvg;
 pub use fed_sgd::FedSgd;
 
-use crate::{aggregate::Aggregator, ids::RoundNumber};
+use crate::{aggregate::Aggregation, ids::RoundNumber};
 
 /// How many examples make one local gradient step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,12 +42,12 @@ pub trait Strategy: std::fmt::Debug + Send + Sync {
     fn local_work(&self, round: RoundNumber) -> LocalWork;
 
     /// How the updates of a round become one.
-    fn aggregator(&self) -> &dyn Aggregator;
+    fn aggregation(&self) -> Aggregation<'_>;
 
     /// Makes the new model out of the old one and the combined update, for any stretch of elements.
     ///
     /// Both slices have the same length; `model` is changed in place. The default adds the update, which makes the
-    /// model the weighted mean of the participants' models.
+    /// model the mean of the participants' models, or what a robust rule takes for it.
     fn apply(&self, model: &mut [f32], combined: &[f32]) {
         model.iter_mut().zip(combined).for_each(|(value, change)| *value += change);
     }
