@@ -1,4 +1,5 @@
 use federated_core::{
+    compression::{CompressionError, Encoding},
     fault::{Fault, ReasonCode},
     ids::{Digest, IdError},
     metrics::MetricsError,
@@ -43,6 +44,31 @@ pub enum WireError {
     /// The example count is unusable.
     #[error(transparent)]
     Update(#[from] UpdateError),
+    /// The bytes of an encoded update are unusable.
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
+    /// An encoding is unknown, or not the one that the job uses.
+    #[error("field `{field}`: expected {expected}, found {found}")]
+    Encoding {
+        /// The field.
+        field: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// An encoded update cannot have this length.
+    #[error("expected an update of {least} to {most} bytes in the encoding {encoding}, found {found}")]
+    EncodedLength {
+        /// The encoding.
+        encoding: Encoding,
+        /// Fewest bytes that so many elements take.
+        least: u64,
+        /// Most bytes that they take.
+        most: u64,
+        /// The length announced.
+        found: u64,
+    },
     /// A chunk does not start where the one before ended.
     #[error("expected a chunk at offset {expected}, found one at {found}")]
     ChunkOffset {
@@ -123,6 +149,9 @@ impl WireError {
             Self::Model(error) => error.reason(),
             Self::Metrics(error) => error.reason(),
             Self::Update(error) => error.reason(),
+            Self::Compression(error) => error.reason(),
+            Self::Encoding { .. } => ReasonCode::new("UPDATE_WRONG_ENCODING"),
+            Self::EncodedLength { .. } => ReasonCode::new("UPDATE_WRONG_SIZE"),
             Self::ChunkOffset { .. } | Self::ChunkLength { .. } => ReasonCode::new("CHUNK_INVALID"),
             Self::Oversized { .. } => ReasonCode::new("UPLOAD_OVERSIZED"),
             Self::Truncated { .. } => ReasonCode::new("UPLOAD_TRUNCATED"),
@@ -139,6 +168,9 @@ impl WireError {
             Self::Model(_)
                 | Self::Metrics(_)
                 | Self::Update(_)
+                | Self::Compression(_)
+                | Self::Encoding { .. }
+                | Self::EncodedLength { .. }
                 | Self::Oversized { .. }
                 | Self::DigestMismatch { .. }
         )

@@ -8,7 +8,9 @@ use crate::{WireError, v1};
 /// Lowest minor version spoken here.
 pub const MINOR_MIN: u32 = 0;
 /// Highest minor version spoken here.
-pub const MINOR_MAX: u32 = 0;
+pub const MINOR_MAX: u32 = 1;
+/// The lowest minor version in which a task may ask for an encoded update.
+pub const MINOR_ENCODINGS: u32 = 1;
 
 /// The highest minor version that both sides speak.
 ///
@@ -35,8 +37,9 @@ mod tests {
     fn the_highest_common_version_is_chosen() {
         let request =
             |minor_min, minor_max| v1::NegotiateRequest { minor_min, minor_max, software: String::new() };
-        assert_eq!(negotiate(&request(0, 7)), Ok(0), "a newer peer that still speaks ours");
-        assert!(matches!(negotiate(&request(1, 7)), Err(WireError::Version { .. })));
+        assert_eq!(negotiate(&request(0, 7)), Ok(1), "a newer peer that still speaks ours");
+        assert_eq!(negotiate(&request(0, 0)), Ok(0), "an older peer");
+        assert!(matches!(negotiate(&request(2, 7)), Err(WireError::Version { .. })));
         assert!(matches!(negotiate(&request(3, 2)), Err(WireError::Range { .. })));
     }
 }

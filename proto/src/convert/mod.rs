@@ -1,7 +1,8 @@
 //! The one parser between the wire and the core: `TryFrom` on the way in, `From` on the way out.
 //!
-//! `model` has names, digests and layouts; `task` what goes to a participant; `update` what comes back.
+//! `model` has names, digests and layouts; `encoding` how updates travel; `task` what goes to a participant; `update` what comes back.
 
+mod encoding;
 mod model;
 mod task;
 mod update;

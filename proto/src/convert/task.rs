@@ -5,7 +5,7 @@ use federated_core::{
     task::TrainTask,
 };
 
-use super::{ModelContent, range, required};
+use super::{ModelContent, encoding, range, required};
 use crate::{WireError, v1};
 
 impl v1::TrainTask {
@@ -27,6 +27,7 @@ impl v1::TrainTask {
             cohort_size: task.cohort_size,
             settings: task.settings.clone(),
             remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+            encoding: encoding::to_wire(task.encoding),
         }
     }
 }
@@ -51,6 +52,7 @@ impl TryFrom<v1::TrainTask> for TrainTask {
             work: LocalWork { epochs, batch, learning_rate },
             seed: wire.seed,
             cohort_size: wire.cohort_size,
+            encoding: encoding::from_wire("train.encoding", wire.encoding)?,
             settings: wire.settings,
         })
     }
@@ -74,6 +76,7 @@ mod tests {
             work: LocalWork { epochs: NonZeroU32::new(3).unwrap(), batch, learning_rate: 0.1 },
             seed: u64::MAX,
             cohort_size: 4,
+            encoding: "top-k:0.01+zstd".parse().unwrap(),
             settings: [("optimizer".to_owned(), "sgd".to_owned())].into(),
         }
     }

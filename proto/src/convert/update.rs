@@ -1,25 +1,30 @@
 use bytes::Bytes;
 use federated_core::{
+    compression::Encoding,
     ids::{Digest, TaskId},
     metrics::{MAX_METRICS, Metrics, MetricsError},
     model::{ModelError, ModelLayout},
     update::ExampleCount,
 };
 
-use super::{digest, required};
+use super::{digest, encoding, required};
 use crate::{WireError, v1};
 
 /// What a checked [`v1::UpdateHeader`] says about the update that follows.
 ///
-/// The size is checked when parsing: it is that of the layout.
+/// The size is checked when parsing: it is one that so many values can have in that encoding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateHeader {
     /// The task it answers.
     pub task: TaskId,
     /// Its tensors.
     pub layout: ModelLayout,
-    /// BLAKE3 digest of its values.
+    /// BLAKE3 digest of its values as they travel.
     pub content: Digest,
+    /// How its values travel.
+    pub encoding: Encoding,
+    /// How many bytes travel.
+    pub bytes: u64,
     /// Its weight.
     pub examples: ExampleCount,
     /// What else is reported.
@@ -32,10 +37,8 @@ impl TryFrom<v1::UpdateHeader> for UpdateHeader {
     fn try_from(wire: v1::UpdateHeader) -> Result<Self, WireError> {
         let task = required("header.task", wire.task)?.try_into()?;
         let layout = ModelLayout::try_from(required("header.layout", wire.layout)?)?;
-        if wire.size_bytes != layout.bytes() {
-            let (expected, found) = (layout.elements(), wire.size_bytes / 4);
-            return Err(ModelError::ValueCount { expected, found }.into());
-        }
+        let encoding = encoding::from_wire("header.encoding", wire.encoding)?;
+        check_size(&layout, encoding, wire.size_bytes)?;
         if wire.metrics.len() > MAX_METRICS {
             return Err(MetricsError::TooMany { found: wire.metrics.len() }.into());
         }
@@ -47,6 +50,8 @@ impl TryFrom<v1::UpdateHeader> for UpdateHeader {
             task,
             layout,
             content: digest("header.digest", &wire.digest)?,
+            encoding,
+            bytes: wire.size_bytes,
             examples: ExampleCount::new(wire.examples)?,
             metrics,
         })
@@ -59,11 +64,24 @@ impl From<&UpdateHeader> for v1::UpdateHeader {
             task: Some((&header.task).into()),
             layout: Some((&header.layout).into()),
             digest: Bytes::copy_from_slice(header.content.as_bytes()),
-            size_bytes: header.layout.bytes(),
+            size_bytes: header.bytes,
             examples: header.examples.into(),
             metrics: header.metrics.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            encoding: encoding::to_wire(header.encoding),
         }
     }
+}
+
+fn check_size(layout: &ModelLayout, encoding: Encoding, found: u64) -> Result<(), WireError> {
+    let lengths = encoding.encoded_bytes(layout.elements());
+    if lengths.contains(&found) {
+        return Ok(());
+    }
+    if encoding.is_plain() {
+        let (expected, found) = (layout.elements(), found / 4);
+        return Err(ModelError::ValueCount { expected, found }.into());
+    }
+    Err(WireError::EncodedLength { encoding, least: *lengths.start(), most: *lengths.end(), found })
 }
 
 #[cfg(test)]
@@ -81,6 +99,8 @@ mod tests {
             task: TaskId { job: "heart".parse().unwrap(), round: RoundNumber::FIRST, attempt: 1 },
             layout: ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap(),
             content: Digest::of(b"update"),
+            encoding: "int8".parse().unwrap(),
+            bytes: 10,
             examples: ExampleCount::new(7).unwrap(),
             metrics,
         }
@@ -102,6 +122,11 @@ mod tests {
         let reason = |wire: v1::UpdateHeader| UpdateHeader::try_from(wire).unwrap_err().reason();
         assert_eq!(reason(v1::UpdateHeader { examples: 0, ..wire.clone() }).as_str(), "UPDATE_EXAMPLE_COUNT");
         assert_eq!(reason(v1::UpdateHeader { size_bytes: 9, ..wire.clone() }).as_str(), "UPDATE_WRONG_SIZE");
+        let plain = v1::UpdateHeader { encoding: None, size_bytes: 9, ..wire.clone() };
+        assert_eq!(reason(plain).as_str(), "UPDATE_WRONG_SIZE");
+        let encoding = Some(v1::UpdateEncoding { codec: 99, ..Default::default() });
+        let unknown = v1::UpdateHeader { encoding, ..wire.clone() };
+        assert_eq!(reason(unknown).as_str(), "UPDATE_WRONG_ENCODING");
         let metrics = [("loss".to_owned(), f64::NAN)].into();
         assert_eq!(reason(v1::UpdateHeader { metrics, ..wire.clone() }).as_str(), "METRICS_INVALID");
         assert_eq!(reason(v1::UpdateHeader { task: None, ..wire }).as_str(), "MESSAGE_INVALID");
