@@ -1,6 +1,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,9 +12,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::CoordinatorConfig,
+    config::{CoordinatorConfig, SpoolConfig},
     coordinator::{Actor, Coordinator},
-    grpc::{self, Services},
+    grpc::{self, FileWork, Services, SharedChunks},
     identity::{IdentityError, Roster, tls},
     store::{Store, StoreError},
 };
@@ -100,15 +101,35 @@ impl FederatedServerBuilder {
     pub async fn build(self) -> Result<FederatedServer, ServerError> {
         let config = self.config.ok_or(ServerError::NoConfig)?;
         let tls = tls::server_config(&config.tls, SystemTime::now())?;
-        let store = Arc::new(Store::open(&config.state)?);
+        let (store, actor, coordinator) = load(config.state, config.spool).await?;
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| ServerError::Listen { address, source })?;
-        let (actor, coordinator) = Actor::load(Arc::clone(&store))?;
         let roster = Arc::new(Roster::new(&config.enrolled));
-        let services = Services { coordinator, store, roster, limits: Arc::new(config.limits) };
+        let shared = Arc::new(SharedChunks::new(&config.limits));
+        let services = Services {
+            coordinator,
+            store,
+            roster,
+            limits: Arc::new(config.limits),
+            shared,
+            files: FileWork::new(),
+        };
         Ok(FederatedServer { listener, tls, actor, services, shutdown: self.shutdown })
     }
+}
+
+/// Opens the state folder and the spool, and reads back the jobs.
+async fn load(state: PathBuf, spool: SpoolConfig) -> Result<(Arc<Store>, Actor, Coordinator), StoreError> {
+    let folder = state.clone();
+    let loaded = tokio::task::spawn_blocking(move || {
+        let store = Arc::new(Store::open_with(state, &spool)?);
+        let (actor, coordinator) = Actor::load(Arc::clone(&store))?;
+        Ok((store, actor, coordinator))
+    });
+    loaded.await.unwrap_or_else(|error| {
+        Err(StoreError::Io { action: "open", path: folder, source: io::Error::other(error) })
+    })
 }
 
 /// A coordinator, ready to serve.

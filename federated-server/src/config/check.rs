@@ -12,7 +12,8 @@ use bytesize::ByteSize;
 use federated_core::config::ConfigError as Mistake;
 
 use super::{
-    ChunkSize, CoordinatorAddress, CoordinatorConfig, Limits, LogConfig, OperatorConfig, TlsFiles,
+    ChunkSize, CoordinatorAddress, CoordinatorConfig, Limits, LogConfig, OperatorConfig, SpoolConfig,
+    TlsFiles,
     raw::{RawConfig, RawLimits},
 };
 
@@ -28,6 +29,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<CoordinatorConfig, 
     Ok(CoordinatorConfig {
         listen: raw.listen.map_or(Ok(defaults.listen), |text| listen(&text))?,
         state: path(raw.state, defaults.state),
+        spool: raw.spool.url.map_or(Ok(defaults.spool), |url| SpoolConfig::parse(&url))?,
         enrolled: path(raw.enrolled, defaults.enrolled),
         tls: TlsFiles {
             ca: path(raw.tls.ca, defaults.tls.ca),
@@ -62,6 +64,7 @@ fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
     let handshake = milliseconds(100)..=Duration::from_secs(600);
     let stall = milliseconds(100)..=Duration::from_secs(3600);
     let max_model = size("limits.max_model", raw.max_model, 1 << 10..=1 << 40)?;
+    let memory = size("limits.upload_memory", raw.upload_memory, 4 << 20..=1 << 40)?;
     let rate = size("limits.min_upload_rate", raw.min_upload_rate, 1..=1 << 30)?;
     Ok(Limits {
         max_model: max_model.and_then(NonZeroU64::new).unwrap_or(default.max_model),
@@ -72,6 +75,10 @@ fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
         max_connections: count("limits.max_connections", raw.max_connections, 1..=1_000_000)?
             .unwrap_or(default.max_connections),
         max_uploads: count("limits.max_uploads", raw.max_uploads, 1..=65_536)?.unwrap_or(default.max_uploads),
+        upload_memory: memory
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .and_then(NonZeroUsize::new)
+            .unwrap_or(default.upload_memory),
         handshake: duration("limits.handshake", raw.handshake, handshake)?.unwrap_or(default.handshake),
         stall: duration("limits.stall", raw.stall, stall)?.unwrap_or(default.stall),
         min_upload_rate: rate.and_then(NonZeroU64::new).unwrap_or(default.min_upload_rate),
@@ -150,6 +157,8 @@ mod tests {
             listen = "127.0.0.1:0"
             state = "/var/lib/federated"
             enrolled = "sites"
+            [spool]
+            url = "file:///srv/spool"
             [limits]
             max_model = "100 MB"
             chunk = "256KiB"
@@ -166,6 +175,7 @@ mod tests {
         assert_eq!(config.listen.port(), 0);
         assert_eq!(config.state, Path::new("/var/lib/federated"));
         assert_eq!(config.enrolled, Path::new("/srv/federated/sites"));
+        assert_eq!(config.spool, SpoolConfig::Folder("/srv/spool".into()));
         assert_eq!(config.tls.certificate, Path::new("/srv/federated/server/server.pem"));
         assert_eq!(config.limits.max_model.get(), 100_000_000);
         assert_eq!(config.limits.chunk.bytes(), 256 << 10);
@@ -185,6 +195,7 @@ mod tests {
         }
         for (setting, path) in [
             ("listen = \"localhost\"", "listen"),
+            ("[spool]\nurl = \"ftp://a/b\"", "spool.url"),
             ("[limits]\nmax_model = \"big\"", "limits.max_model"),
             ("[limits]\nmax_connections = 0", "limits.max_connections"),
             ("[limits]\nhandshake = \"10\"", "limits.handshake"),

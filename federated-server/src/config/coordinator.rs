@@ -6,7 +6,7 @@ use std::{
 
 use federated_core::config::parse_toml;
 
-use super::{ConfigError, CoordinatorAddress, Limits, LogConfig, check::check};
+use super::{ConfigError, CoordinatorAddress, Limits, LogConfig, SpoolConfig, check::check};
 
 /// The files of one side of a TLS connection, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,10 @@ pub struct OperatorConfig {
 pub struct CoordinatorConfig {
     /// Where connections are accepted. Port 0 lets the system choose one.
     pub listen: SocketAddr,
-    /// The folder for jobs, models and updates.
+    /// The folder for jobs, models and, unless `spool` says otherwise, updates.
     pub state: PathBuf,
+    /// Where updates are kept until they are combined.
+    pub spool: SpoolConfig,
     /// The folder of the roster.
     pub enrolled: PathBuf,
     /// The coordinator's certificate and key, and the authority of its peers.
@@ -98,6 +100,7 @@ impl CoordinatorConfig {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443),
             state: dir.join("state"),
+            spool: SpoolConfig::default(),
             enrolled: dir.join("enrolled"),
             tls: files("server"),
             limits: Limits::default(),

@@ -10,10 +10,17 @@ pub(super) struct RawConfig {
     pub(super) listen: Option<String>,
     pub(super) state: Option<PathBuf>,
     pub(super) enrolled: Option<PathBuf>,
+    pub(super) spool: RawSpool,
     pub(super) tls: RawTls,
     pub(super) limits: RawLimits,
     pub(super) log: RawLog,
     pub(super) operator: RawOperator,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSpool {
+    pub(super) url: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -31,6 +38,7 @@ pub(super) struct RawLimits {
     pub(super) chunk: Option<String>,
     pub(super) max_connections: Option<u64>,
     pub(super) max_uploads: Option<u64>,
+    pub(super) upload_memory: Option<String>,
     pub(super) handshake: Option<String>,
     pub(super) stall: Option<String>,
     pub(super) min_upload_rate: Option<String>,

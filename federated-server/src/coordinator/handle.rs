@@ -75,9 +75,10 @@ impl Coordinator {
     pub(crate) async fn attend(
         &self,
         participant: ParticipantName,
+        minor: u32,
         directives: Directives,
     ) -> Result<SessionId, CoordinatorError> {
-        self.ask(|reply| Message::Attend { participant, directives, reply }).await
+        self.ask(|reply| Message::Attend { participant, minor, directives, reply }).await
     }
 
     pub(crate) async fn leave(&self, participant: ParticipantName, session: SessionId) {

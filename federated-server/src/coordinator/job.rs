@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use federated_core::{
+    compression::Encoding,
     config::{JobConfig, StrategyConfig},
     ids::{Digest, JobName, ParticipantName, RoundNumber},
     model::ModelLayout,
@@ -9,6 +10,7 @@ use federated_core::{
     task::{TrainTask, task_seed},
     time::Timestamp,
 };
+use federated_proto::version::MINOR_ENCODINGS;
 use serde::{Deserialize, Serialize};
 
 /// Most incidents that are kept.
@@ -23,6 +25,17 @@ pub(super) struct Incident {
     pub message: String,
 }
 
+/// What travelled while an attempt at a round went on, in bytes.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Traffic {
+    /// Updates that got their receipts.
+    pub up: u64,
+    /// What these would be without compression.
+    pub up_plain: u64,
+    /// Models, by downloads that ended.
+    pub down: u64,
+}
+
 /// A job with its run: what is written to disk at every step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Job {
@@ -30,11 +43,14 @@ pub(super) struct Job {
     pub layout: ModelLayout,
     pub initial_model: Digest,
     pub strategy: StrategyConfig,
+    pub compression: Encoding,
     pub settings: BTreeMap<String, String>,
     pub run: Run,
     pub incidents: VecDeque<Incident>,
-    pub bytes_up: u64,
-    pub bytes_down: u64,
+    /// Of the attempt that goes on.
+    pub traffic: Traffic,
+    /// Of each attempt in the run's history.
+    pub ledger: Vec<Traffic>,
     /// Who contributed and was not connected when the job ended: they are told when they come back.
     pub untold: BTreeSet<ParticipantName>,
 }
@@ -42,17 +58,18 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn new(config: JobConfig, layout: ModelLayout, run: Run, started: Timestamp) -> Self {
         let initial_model = run.model();
-        let JobConfig { strategy, settings, .. } = config;
+        let JobConfig { strategy, compression, settings, .. } = config;
         Self {
             started,
             layout,
             initial_model,
             strategy,
+            compression,
             settings,
             run,
             incidents: VecDeque::new(),
-            bytes_up: 0,
-            bytes_down: 0,
+            traffic: Traffic::default(),
+            ledger: Vec::new(),
             untold: BTreeSet::new(),
         }
     }
@@ -69,8 +86,25 @@ impl Job {
         self.strategy.build()
     }
 
-    /// The task of the current attempt, as this participant gets it.
-    pub(super) fn task_for(&self, participant: &ParticipantName) -> TrainTask {
+    /// Closes the accounts of the attempts that have ended.
+    pub(super) fn balance(&mut self) {
+        while self.ledger.len() < self.run.history().len() {
+            self.ledger.push(std::mem::take(&mut self.traffic));
+        }
+    }
+
+    /// What travelled since the job began.
+    pub(super) fn total_traffic(&self) -> Traffic {
+        let add = |sum: Traffic, next: &Traffic| Traffic {
+            up: sum.up + next.up,
+            up_plain: sum.up_plain + next.up_plain,
+            down: sum.down + next.down,
+        };
+        self.ledger.iter().fold(self.traffic, add)
+    }
+
+    /// The task of the current attempt, as this participant gets it, who speaks this minor version.
+    pub(super) fn task_for(&self, participant: &ParticipantName, minor: u32) -> TrainTask {
         let id = self.run.task();
         let round: RoundNumber = id.round;
         let cohort_size = match self.run.phase() {
@@ -84,6 +118,8 @@ impl Job {
             work: self.strategy().local_work(round),
             seed: task_seed(self.run.plan().seed(), &id, participant),
             cohort_size,
+            // An older participant would not see what is asked, and sends plain values.
+            encoding: if minor >= MINOR_ENCODINGS { self.compression } else { Encoding::PLAIN },
             settings: self.settings.clone(),
             id,
         }

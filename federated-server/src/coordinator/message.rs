@@ -1,10 +1,12 @@
 use federated_core::{
+    compression::Encoding,
     config::JobConfig,
     ids::{Digest, JobName, ParticipantName, TaskId},
     model::ModelLayout,
     round::OutReason,
 };
 use federated_proto::{
+    WireError,
     convert::{ModelContent, UpdateHeader},
     v1,
 };
@@ -22,16 +24,41 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, CoordinatorError>>;
 /// What may happen with an update that is offered.
 #[derive(Debug)]
 pub(crate) enum Admitted {
-    /// It is wanted, with these tensors.
-    Welcome(ModelLayout),
-    /// It is durable already and counts; these are its tensors.
-    Duplicate(ModelLayout),
+    /// It is wanted.
+    Welcome(Wanted),
+    /// It is durable already and counts; it has so many bytes.
+    Duplicate { bytes: u64 },
+}
+
+/// What an update must be like.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(super) layout: ModelLayout,
+    /// The job's encoding; plain ones are wanted too.
+    pub(super) encoding: Encoding,
+}
+
+impl Wanted {
+    /// Whether the update that is announced is what is wanted.
+    pub(crate) fn check(&self, header: &UpdateHeader) -> Result<(), WireError> {
+        self.layout.check_same(&header.layout)?;
+        if header.encoding.is_plain() || header.encoding == self.encoding {
+            return Ok(());
+        }
+        let plain = Encoding::PLAIN;
+        let expected = match self.encoding {
+            Encoding::PLAIN => format!("{plain}: the job does not compress"),
+            encoding => format!("{encoding}, as the task says, or {plain}"),
+        };
+        let found = header.encoding.to_string();
+        Err(WireError::Encoding { field: "header.encoding", expected, found })
+    }
 }
 
 /// What the network tells the actor.
 #[derive(Debug)]
 pub(super) enum Message {
-    Attend { participant: ParticipantName, directives: Directives, reply: Reply<SessionId> },
+    Attend { participant: ParticipantName, minor: u32, directives: Directives, reply: Reply<SessionId> },
     Leave { participant: ParticipantName, session: SessionId },
     Admit { participant: ParticipantName, task: TaskId, content: Digest, reply: Reply<Admitted> },
     Stored { participant: ParticipantName, header: Box<UpdateHeader>, reply: Reply<()> },

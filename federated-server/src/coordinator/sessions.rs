@@ -4,7 +4,7 @@ use federated_core::{
     fault::{Fault, ReasonCode},
     ids::ParticipantName,
 };
-use federated_proto::{refusal, v1};
+use federated_proto::{refusal, v1, version};
 use tonic::{Code, Status};
 
 use super::message::{Directives, SessionId};
@@ -12,26 +12,40 @@ use super::message::{Directives, SessionId};
 /// Who is connected.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    open: BTreeMap<ParticipantName, (SessionId, Directives)>,
+    open: BTreeMap<ParticipantName, Session>,
     next: SessionId,
+}
+
+#[derive(Debug)]
+struct Session {
+    id: SessionId,
+    /// The minor version that was agreed.
+    minor: u32,
+    directives: Directives,
 }
 
 impl Sessions {
     /// Opens a session; an earlier one of the same participant ends.
-    pub(super) fn open(&mut self, participant: ParticipantName, directives: Directives) -> SessionId {
+    pub(super) fn open(
+        &mut self,
+        participant: ParticipantName,
+        minor: u32,
+        directives: Directives,
+    ) -> SessionId {
         self.next += 1;
-        if let Some((_, earlier)) = self.open.insert(participant, (self.next, directives)) {
+        let session = Session { id: self.next, minor, directives };
+        if let Some(earlier) = self.open.insert(participant, session) {
             let reason = ReasonCode::new("SUPERSEDED_SESSION");
             let message = "this participant attends on another connection now; one process per certificate";
             // A full or closed stream is as good as ended.
-            let _ = earlier.try_send(Err(refusal::refuse_with(Code::Aborted, reason, message)));
+            let _ = earlier.directives.try_send(Err(refusal::refuse_with(Code::Aborted, reason, message)));
         }
         self.next
     }
 
     /// Closes a session; false when it was not the participant's latest.
     pub(super) fn close(&mut self, participant: &ParticipantName, session: SessionId) -> bool {
-        let latest = matches!(self.open.get(participant), Some((id, _)) if *id == session);
+        let latest = matches!(self.open.get(participant), Some(latest) if latest.id == session);
         if latest {
             self.open.remove(participant);
         }
@@ -41,7 +55,12 @@ impl Sessions {
     /// Sends a directive; false when the participant is not connected or does not read.
     pub(super) fn send(&self, participant: &ParticipantName, kind: v1::directive::Kind) -> bool {
         let directive = v1::Directive { kind: Some(kind) };
-        self.open.get(participant).is_some_and(|(_, directives)| directives.try_send(Ok(directive)).is_ok())
+        self.open.get(participant).is_some_and(|session| session.directives.try_send(Ok(directive)).is_ok())
+    }
+
+    /// The minor version that a participant speaks; the lowest when it is not connected.
+    pub(super) fn minor(&self, participant: &ParticipantName) -> u32 {
+        self.open.get(participant).map_or(version::MINOR_MIN, |session| session.minor)
     }
 
     pub(super) fn present(&self) -> BTreeSet<ParticipantName> {
@@ -55,8 +74,8 @@ impl Sessions {
             ReasonCode::new("SHUTTING_DOWN"),
             "the coordinator is shutting down",
         );
-        for (_, (_, directives)) in std::mem::take(&mut self.open) {
-            let _ = directives.try_send(Err(status.clone()));
+        for (_, session) in std::mem::take(&mut self.open) {
+            let _ = session.directives.try_send(Err(status.clone()));
         }
     }
 }

@@ -7,12 +7,13 @@ use federated_core::{
 };
 use federated_proto::{convert::ModelContent, refusal::cut, v1};
 
-use super::job::Job;
+use super::job::{Job, Traffic};
 
 /// What an operator sees of a job.
 pub(super) fn report(job: &Job) -> v1::JobStatus {
     let run = &job.run;
     let (state, message) = state(job);
+    let traffic = job.total_traffic();
     v1::JobStatus {
         job: job.name().to_string(),
         state: state.into(),
@@ -25,10 +26,10 @@ pub(super) fn report(job: &Job) -> v1::JobStatus {
             RoundPhase::Training { cohort, .. } => cohort.iter().map(member).collect(),
             _ => Vec::new(),
         },
-        history: run.history().iter().map(round).collect(),
+        history: run.history().iter().zip(&job.ledger).map(round).collect(),
         incidents: job.incidents.iter().map(incident).collect(),
-        bytes_up: job.bytes_up,
-        bytes_down: job.bytes_down,
+        bytes_up: traffic.up,
+        bytes_down: traffic.down,
     }
 }
 
@@ -84,7 +85,7 @@ fn member((participant, member): (&ParticipantName, &Member)) -> v1::MemberStatu
     v1::MemberStatus { participant: participant.to_string(), state: state.into(), message: cut(&message) }
 }
 
-fn round(summary: &RoundSummary) -> v1::RoundReport {
+fn round((summary, traffic): (&RoundSummary, &Traffic)) -> v1::RoundReport {
     let bytes = |digest: &Digest| Bytes::copy_from_slice(digest.as_bytes());
     v1::RoundReport {
         round: summary.round.get(),
@@ -101,6 +102,9 @@ fn round(summary: &RoundSummary) -> v1::RoundReport {
         began_ms: summary.began.as_millis(),
         ended_ms: summary.ended.as_millis(),
         model_digest: summary.outcome.as_ref().map(bytes).unwrap_or_default(),
+        bytes_up: traffic.up,
+        bytes_down: traffic.down,
+        bytes_up_plain: traffic.up_plain,
     }
 }
 

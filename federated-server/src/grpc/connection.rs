@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
@@ -26,10 +26,16 @@ pub(super) struct Peer {
     pub(super) identity: Arc<Result<PeerIdentity, IdentityError>>,
 }
 
+/// The TLS library reads 4 KiB at a time; the system is asked for more at once.
+pub(super) type Socket = BufReader<TcpStream>;
+
+/// How much the system is asked for, and given, at a time: sixteen TLS records.
+pub(super) const SOCKET_BYTES: usize = 256 << 10;
+
 /// A connection after its TLS handshake. It counts against the limit of connections until it is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Socket>,
     peer: Peer,
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Until the peer has greeted.
@@ -51,7 +57,7 @@ const PREFACE_BYTES: usize = 24;
 impl Connection {
     /// A connection whose peer must greet within `patience`.
     pub(super) fn new(
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<Socket>,
         address: SocketAddr,
         permit: OwnedSemaphorePermit,
         patience: Duration,

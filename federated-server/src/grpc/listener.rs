@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Connection;
+use super::connection::{Connection, SOCKET_BYTES, Socket};
 use crate::config::Limits;
 
 /// Connections that are through their handshake and wait to be served.
@@ -70,8 +70,12 @@ async fn handshake(
         tracing::debug!(%address, %error, "connection lost before the handshake");
         return None;
     }
-    match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some(Connection::new(stream, address, place, patience)),
+    let socket = Socket::with_capacity(SOCKET_BYTES, stream);
+    match tokio::time::timeout(patience, acceptor.accept(socket)).await {
+        Ok(Ok(mut stream)) => {
+            stream.get_mut().1.set_buffer_limit(Some(SOCKET_BYTES));
+            Some(Connection::new(stream, address, place, patience))
+        }
         Ok(Err(error)) => {
             tracing::warn!(%address, %error, "TLS handshake refused");
             None

@@ -2,27 +2,37 @@
 //!
 //! Read in this order: `listener` accepts connections and does the TLS handshake, `connection` is one of them with who
 //! is at its other end, `peer` says whether a caller may call, `participation` and `operation` are the two services,
-//! `upload` and `download` the streams of bytes. Everything that decides something is in
+//! `transfers` serves those of their calls that move content: `upload`, with the `intake` of one upload to the spool, and
+//! `download`. `file_work` is where all of them touch files. Everything that decides something is in
 //! [`coordinator`](crate::coordinator).
 
 mod connection;
 mod download;
+mod file_work;
+mod intake;
 mod listener;
 mod operation;
 mod participation;
 mod peer;
+mod transfers;
 mod upload;
 
 use std::{io, sync::Arc, time::Duration};
 
 use federated_proto::{
     WireError, refusal,
-    v1::{operation_server::OperationServer, participation_server::ParticipationServer},
+    service::{operation_server::OperationServer, participation_server::ParticipationServer},
+    transfer::ReadError,
 };
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+
+use transfers::Transfers;
+
+pub(crate) use download::SharedChunks;
+pub(crate) use file_work::FileWork;
 
 use crate::{
     config::Limits,
@@ -37,9 +47,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// A message may be as large as a chunk or a header with the longest layout.
 const MAX_MESSAGE_BYTES: usize = 8 << 20;
-/// HTTP/2 windows: a line with 100 ms round trip and 16 MiB in flight carries 160 MB/s.
-const STREAM_WINDOW: u32 = 16 << 20;
-const CONNECTION_WINDOW: u32 = 32 << 20;
+/// HTTP/2 windows: a line with 100 ms round trip and 4 MiB in flight carries 40 MB/s. As much of each upload may wait in
+/// memory when the disk is the slower side.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Largest HTTP/2 frame accepted: sixteen times the usual size, so that content comes in pieces worth writing.
+const FRAME_BYTES: u32 = 256 << 10;
 /// Calls at one time on one connection: a participant needs three.
 const MAX_STREAMS: u32 = 32;
 
@@ -50,6 +63,8 @@ pub(crate) struct Services {
     pub(crate) store: Arc<Store>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) shared: Arc<SharedChunks>,
+    pub(crate) files: FileWork,
 }
 
 /// Serves until `shutdown` is cancelled, then lets open calls end for at most `grace`. When this returns or is dropped,
@@ -64,16 +79,20 @@ pub(crate) async fn serve(
     let cut = CancellationToken::new();
     let _cut_on_drop = cut.clone().drop_guard();
     let incoming = listener::incoming(listener, tls, &services.limits, shutdown.clone(), cut);
-    let participation = participation::Participation::new(services.clone());
-    let operation = operation::Operation::new(services);
+    let uploads = Arc::new(upload::Uploads::new(&services.limits));
+    let participation = participation::Participation::new(services.clone(), Arc::clone(&uploads));
+    let participation = ParticipationServer::new(participation).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let operation = operation::Operation::new(services.clone());
+    let operation = OperationServer::new(operation).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
-        .add_service(ParticipationServer::new(participation).max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(OperationServer::new(operation).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .max_frame_size(FRAME_BYTES)
+        .add_service(Transfers::new(participation, services.clone(), Arc::clone(&uploads)))
+        .add_service(Transfers::new(operation, services, uploads))
         .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
     let last_call = async {
         shutdown.cancelled().await;
@@ -99,6 +118,15 @@ fn refused(error: &CoordinatorError) -> Status {
     refusal::refuse_with(code, error.reason(), &error.safe_message())
 }
 
+/// What a peer is told when its call cannot be read.
+fn read_failed(error: ReadError) -> Status {
+    match error {
+        ReadError::Wire(error) => invalid(&error),
+        ReadError::Status(status) => status,
+        other => Status::internal(other.to_string()),
+    }
+}
+
 /// What a peer is told about an error of the store.
 fn store_refused(error: &StoreError) -> Status {
     let code = match error {
@@ -120,22 +148,4 @@ fn invalid(error: &WireError) -> Status {
         _ => tonic::Code::InvalidArgument,
     };
     refusal::refuse_with(code, error.reason(), &error.to_string())
-}
-
-/// Runs file work off the network's threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Status> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(|error| store_refused(&error)),
-        Err(error) => {
-            tracing::error!(%error, "file work ended unexpectedly");
-            let reason = federated_core::fault::ReasonCode::new("INTERNAL");
-            Err(refusal::refuse(
-                federated_core::fault::Fault::Bug,
-                reason,
-                "an internal error; it is in the log",
-            ))
-        }
-    }
 }

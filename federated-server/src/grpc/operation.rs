@@ -6,16 +6,13 @@ use federated_proto::{
     chunk::ChunkSequence,
     convert::ModelContent,
     refusal,
-    v1::{self, operation_server, start_job_request::Part},
+    service::operation_server,
+    v1::{self, start_job_request::Part},
 };
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    Services, blocking,
-    download::{self, ModelStream},
-    invalid, peer, refused,
-};
+use super::{Services, invalid, peer, refused};
 
 /// Longest job file, in bytes.
 const MAX_JOB_BYTES: usize = 1 << 20;
@@ -40,18 +37,19 @@ impl Operation {
         let (config, model) = self.checked(header)?;
         let job = config.plan.job().clone();
         let (store, name) = (Arc::clone(&self.services.store), job.to_string());
-        let mut writer = blocking(move || store.new_model(&name)).await?;
+        let files = &self.services.files;
+        let mut writer = files.clone().run(move || store.new_model(&name)).await?;
         let mut sequence = ChunkSequence::new(0, model.layout.bytes());
         while let Some(message) = stream.message().await? {
             let Some(Part::Chunk(chunk)) = message.part else {
                 return Err(unexpected("a chunk", "another message"));
             };
             let data = sequence.accept(chunk).map_err(|error| invalid(&error))?;
-            writer = blocking(move || writer.write(&data).map(|()| writer)).await?;
+            writer = files.clone().run(move || writer.write(&data).map(|()| writer)).await?;
         }
         sequence.finish().map_err(|error| invalid(&error))?;
         let (store, announced) = (Arc::clone(&self.services.store), model.clone());
-        blocking(move || writer.finish_as(&store, &announced)).await?;
+        files.clone().run(move || writer.finish_as(&store, &announced)).await?;
         self.services.coordinator.start(config, model).await.map_err(|error| refused(&error))?;
         Ok(job)
     }
@@ -90,13 +88,12 @@ fn optional_job(text: &str) -> Result<Option<JobName>, Status> {
 #[tonic::async_trait]
 impl operation_server::Operation for Operation {
     type WatchStatusStream = Pin<Box<dyn Stream<Item = Result<v1::StatusReport, Status>> + Send>>;
-    type DownloadModelStream = ModelStream;
 
     async fn start_job(
         &self,
         request: Request<Streaming<v1::StartJobRequest>>,
     ) -> Result<Response<v1::StartJobResponse>, Status> {
-        let operator = peer::operator(&request)?;
+        let operator = peer::operator(request.extensions())?;
         let job = self.start(request.into_inner()).await?;
         tracing::info!(%operator, %job, "started a job");
         Ok(Response::new(v1::StartJobResponse { job: job.to_string() }))
@@ -106,7 +103,7 @@ impl operation_server::Operation for Operation {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::StatusReport>, Status> {
-        peer::operator(&request)?;
+        peer::operator(request.extensions())?;
         let job = optional_job(&request.get_ref().job)?;
         let report = self.services.coordinator.status(job).await.map_err(|error| refused(&error))?;
         Ok(Response::new(report))
@@ -116,7 +113,7 @@ impl operation_server::Operation for Operation {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
-        peer::operator(&request)?;
+        peer::operator(request.extensions())?;
         let job = optional_job(&request.get_ref().job)?;
         let coordinator = self.services.coordinator.clone();
         // Changes that come faster than the reader are seen as one.
@@ -131,7 +128,7 @@ impl operation_server::Operation for Operation {
         &self,
         request: Request<v1::StopJobRequest>,
     ) -> Result<Response<v1::StopJobResponse>, Status> {
-        let operator = peer::operator(&request)?;
+        let operator = peer::operator(request.extensions())?;
         let job = job_name(&request.get_ref().job)?;
         self.services
             .coordinator
@@ -140,13 +137,5 @@ impl operation_server::Operation for Operation {
             .map_err(|error| refused(&error))?;
         tracing::info!(%operator, %job, "stopped a job");
         Ok(Response::new(v1::StopJobResponse {}))
-    }
-
-    async fn download_model(
-        &self,
-        request: Request<v1::FetchModelRequest>,
-    ) -> Result<Response<Self::DownloadModelStream>, Status> {
-        peer::operator(&request)?;
-        Ok(Response::new(download::stream(&self.services, request.into_inner()).await?))
     }
 }

@@ -4,19 +4,15 @@ use federated_core::{ids::TaskId, round::OutReason};
 use federated_proto::{
     WireError, convert,
     refusal::cut,
-    v1::{self, directive::Kind, participation_server},
+    service::participation_server,
+    v1::{self, directive::Kind},
     version,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 
-use super::{
-    HEARTBEAT, Services, blocking,
-    download::{self, ModelStream},
-    invalid, peer, refused,
-    upload::Uploads,
-};
+use super::{HEARTBEAT, Services, invalid, peer, refused, upload::Uploads};
 use crate::coordinator::Admitted;
 
 /// Directives that may wait for a participant to read them. One that lets more pile up is not reading.
@@ -28,12 +24,12 @@ const MAX_REASON_BYTES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Participation {
     services: Services,
-    uploads: Uploads,
+    uploads: Arc<Uploads>,
 }
 
 impl Participation {
-    pub(super) fn new(services: Services) -> Self {
-        Self { uploads: Uploads::new(&services.limits), services }
+    pub(super) const fn new(services: Services, uploads: Arc<Uploads>) -> Self {
+        Self { services, uploads }
     }
 }
 
@@ -46,13 +42,12 @@ fn task_id(task: Option<v1::TaskId>) -> Result<TaskId, Status> {
 #[tonic::async_trait]
 impl participation_server::Participation for Participation {
     type AttendStream = ReceiverStream<Result<v1::Directive, Status>>;
-    type FetchModelStream = ModelStream;
 
     async fn negotiate(
         &self,
         request: Request<v1::NegotiateRequest>,
     ) -> Result<Response<v1::NegotiateResponse>, Status> {
-        let participant = peer::participant(&request, &self.services.roster)?;
+        let participant = peer::participant(request.extensions(), &self.services.roster)?;
         let request = request.into_inner();
         let minor = version::negotiate(&request).map_err(|error| invalid(&error))?;
         let software: String = cut(&request.software).chars().take(128).collect();
@@ -75,14 +70,14 @@ impl participation_server::Participation for Participation {
         &self,
         request: Request<v1::AttendRequest>,
     ) -> Result<Response<Self::AttendStream>, Status> {
-        let identity = peer::identity(&request)?;
+        let identity = peer::identity(request.extensions())?;
         let participant = peer::admitted(&identity, &self.services.roster)?;
         let minor = request.get_ref().minor;
         let spoken = v1::NegotiateRequest { minor_min: minor, minor_max: minor, software: String::new() };
         version::negotiate(&spoken).map_err(|error| invalid(&error))?;
         let (directives, stream) = mpsc::channel(PENDING_DIRECTIVES);
         let coordinator = self.services.coordinator.clone();
-        let attended = coordinator.attend(participant.clone(), directives.clone()).await;
+        let attended = coordinator.attend(participant.clone(), minor, directives.clone()).await;
         let session = attended.map_err(|error| refused(&error))?;
         let roster = Arc::clone(&self.services.roster);
         tokio::spawn(async move {
@@ -105,55 +100,35 @@ impl participation_server::Participation for Participation {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
-    async fn fetch_model(
-        &self,
-        request: Request<v1::FetchModelRequest>,
-    ) -> Result<Response<Self::FetchModelStream>, Status> {
-        peer::participant(&request, &self.services.roster)?;
-        Ok(Response::new(download::stream(&self.services, request.into_inner()).await?))
-    }
-
     async fn query_upload(
         &self,
         request: Request<v1::QueryUploadRequest>,
     ) -> Result<Response<v1::QueryUploadResponse>, Status> {
-        let participant = peer::participant(&request, &self.services.roster)?;
+        let participant = peer::participant(request.extensions(), &self.services.roster)?;
         let request = request.into_inner();
         let task = task_id(request.task)?;
         let content = convert::digest("digest", &request.digest).map_err(|error| invalid(&error))?;
         let admitted = self.services.coordinator.admit(participant.clone(), task.clone(), content).await;
         match admitted.map_err(|error| refused(&error))? {
-            Admitted::Duplicate(layout) => {
-                let durable_bytes = layout.bytes();
+            Admitted::Duplicate { bytes: durable_bytes } => {
                 Ok(Response::new(v1::QueryUploadResponse { durable_bytes, complete: true }))
             }
             Admitted::Welcome(_) => {
                 // An upload that is still under way on a dead connection must not append after the answer.
                 let _turn = self.uploads.turn(&participant).await;
                 let store = Arc::clone(&self.services.store);
-                let durable_bytes = blocking(move || store.uploaded(&task, &participant, content)).await?;
+                let files = self.services.files.clone();
+                let durable_bytes = files.run(move || store.uploaded(&task, &participant, content)).await?;
                 Ok(Response::new(v1::QueryUploadResponse { durable_bytes, complete: false }))
             }
         }
-    }
-
-    async fn submit_update(
-        &self,
-        request: Request<Streaming<v1::SubmitUpdateRequest>>,
-    ) -> Result<Response<v1::SubmitUpdateResponse>, Status> {
-        let participant = peer::participant(&request, &self.services.roster)?;
-        let result = self.uploads.receive(&self.services, participant.clone(), request.into_inner()).await;
-        if let Err(status) = &result {
-            tracing::info!(%participant, reason = %status.message(), "an upload ended without a receipt");
-        }
-        result.map(Response::new)
     }
 
     async fn decline_task(
         &self,
         request: Request<v1::DeclineTaskRequest>,
     ) -> Result<Response<v1::DeclineTaskResponse>, Status> {
-        let participant = peer::participant(&request, &self.services.roster)?;
+        let participant = peer::participant(request.extensions(), &self.services.roster)?;
         let request = request.into_inner();
         let task = task_id(request.task)?;
         let code = request.reason;

@@ -3,7 +3,8 @@ use federated_core::{
     ids::ParticipantName,
 };
 use federated_proto::refusal;
-use tonic::{Code, Request, Status};
+use http::Extensions;
+use tonic::{Code, Status};
 
 use super::connection::Peer;
 use crate::identity::{IdentityError, OperatorName, PeerIdentity, Role, Roster};
@@ -11,8 +12,8 @@ use crate::identity::{IdentityError, OperatorName, PeerIdentity, Role, Roster};
 /// The participant that calls, as its certificate says, if it is enrolled with this very certificate.
 ///
 /// Asked on every call, so that a participant that is withdrawn is out at once.
-pub(super) fn participant<T>(request: &Request<T>, roster: &Roster) -> Result<ParticipantName, Status> {
-    admitted(&identity(request)?, roster)
+pub(super) fn participant(call: &Extensions, roster: &Roster) -> Result<ParticipantName, Status> {
+    admitted(&identity(call)?, roster)
 }
 
 /// The participant with this certificate, if it may take part now. An open stream asks again from time to time.
@@ -25,8 +26,8 @@ pub(super) fn admitted(identity: &PeerIdentity, roster: &Roster) -> Result<Parti
 }
 
 /// The operator that calls, as its certificate says.
-pub(super) fn operator<T>(request: &Request<T>) -> Result<OperatorName, Status> {
-    match identity(request)?.role {
+pub(super) fn operator(call: &Extensions) -> Result<OperatorName, Status> {
+    match identity(call)?.role {
         Role::Operator(name) => Ok(name),
         Role::Participant(_) => {
             Err(forbidden("this service is for operators: use an operator's certificate"))
@@ -34,9 +35,9 @@ pub(super) fn operator<T>(request: &Request<T>) -> Result<OperatorName, Status> 
     }
 }
 
-/// What the caller's certificate says.
-pub(super) fn identity<T>(request: &Request<T>) -> Result<PeerIdentity, Status> {
-    let Some(peer) = request.extensions().get::<Peer>() else {
+/// What the caller's certificate says; a call's extensions hold the connection it came on.
+pub(super) fn identity(call: &Extensions) -> Result<PeerIdentity, Status> {
+    let Some(peer) = call.get::<Peer>() else {
         return Err(refusal::refuse(
             Fault::Bug,
             ReasonCode::new("INTERNAL"),

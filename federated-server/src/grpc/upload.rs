@@ -13,7 +13,9 @@ use federated_proto::{
     WireError,
     chunk::ChunkSequence,
     convert::UpdateHeader,
+    pieces as incoming,
     refusal::{self, refuse_with},
+    transfer::{ChunkReader, decode},
     v1::{self, submit_update_request::Part},
 };
 use tokio::{
@@ -21,24 +23,26 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
-use super::{Services, blocking, invalid, refused};
-use crate::{
-    config::Limits,
-    coordinator::Admitted,
-    store::{PartialUpdate, StoreError},
+use super::{
+    Services,
+    intake::{Intake, Piece},
+    invalid, read_failed, refused,
 };
+use crate::{config::Limits, coordinator::Admitted};
 
 /// The uploads under way: at most so many in all, at most one of each participant.
 #[derive(Debug)]
 pub(super) struct Uploads {
     places: Arc<Semaphore>,
+    /// Bytes that may wait for the disk, of all uploads together.
+    memory: Arc<Semaphore>,
     turns: Mutex<BTreeMap<ParticipantName, Turn>>,
 }
 
 /// Held by whoever may write a participant's spool file, also by file work that outlives its call.
-type TurnGuard = Arc<OwnedMutexGuard<()>>;
+pub(super) type TurnGuard = Arc<OwnedMutexGuard<()>>;
 
 #[derive(Clone, Debug, Default)]
 struct Turn {
@@ -48,7 +52,11 @@ struct Turn {
 
 impl Uploads {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { places: Arc::new(Semaphore::new(limits.max_uploads.get())), turns: Mutex::default() }
+        Self {
+            places: Arc::new(Semaphore::new(limits.max_uploads.get())),
+            memory: Arc::new(Semaphore::new(limits.upload_memory.get())),
+            turns: Mutex::default(),
+        }
     }
 
     /// Waits for the participant's turn. An earlier upload of the same participant is ended: its connection is dead,
@@ -68,22 +76,9 @@ impl Uploads {
         &self,
         services: &Services,
         participant: ParticipantName,
-        mut stream: Streaming<v1::SubmitUpdateRequest>,
+        mut stream: ChunkReader,
     ) -> Result<v1::SubmitUpdateResponse, Status> {
-        let patience = services.limits.stall;
-        let first = tokio::time::timeout(patience, stream.message())
-            .await
-            .map_err(|_| stalled(&services.limits))??;
-        let header = match first.and_then(|message| message.part) {
-            Some(Part::Header(header)) => header,
-            Some(Part::Chunk(_)) => return Err(unexpected("a chunk")),
-            None => return Err(unexpected("nothing")),
-        };
-        let Ok(_place) = self.places.try_acquire() else {
-            let message =
-                "as many updates as the coordinator takes at a time are being uploaded; try again soon";
-            return Err(refuse_with(Code::ResourceExhausted, ReasonCode::new("TOO_MANY_UPLOADS"), message));
-        };
+        let header = header(services, &mut stream).await?;
         let task = task(&header)?;
         let offender = Offender { services, participant: &participant, task: &task };
         let header = match UpdateHeader::try_from(header) {
@@ -91,15 +86,19 @@ impl Uploads {
             Err(error) => return Err(offender.refuse(&error).await),
         };
         let (turn, replaced) = self.turn(&participant).await;
+        // In the order of their arrival; whoever waits is held back by the window of its stream.
+        let waiting = replaced.run_until_cancelled(Arc::clone(&self.places).acquire_owned());
+        let Some(Ok(_place)) = waiting.await else { return Err(superseded()) };
         let admitted = services.coordinator.admit(participant.clone(), task.clone(), header.content).await;
         let duplicate = match admitted.map_err(|error| refused(&error))? {
-            Admitted::Duplicate(_) => true,
-            Admitted::Welcome(layout) => {
-                if let Err(error) = layout.check_same(&header.layout) {
-                    return Err(offender.refuse(&error.into()).await);
+            Admitted::Duplicate { .. } => true,
+            Admitted::Welcome(wanted) => {
+                if let Err(error) = wanted.check(&header) {
+                    return Err(offender.refuse(&error).await);
                 }
-                let spool = spool(services, &participant, &header, &mut stream, &turn);
-                match replaced.run_until_cancelled(spool).await {
+                let intake = Intake::new(services, &participant, &header, turn);
+                let spooled = self.spool(services, header.bytes, &mut stream, intake);
+                match replaced.run_until_cancelled(spooled).await {
                     Some(Ok(())) => {}
                     Some(Err(Failure::Content(error))) => return Err(offender.refuse(&error).await),
                     Some(Err(Failure::Call(status))) => return Err(status),
@@ -113,10 +112,66 @@ impl Uploads {
         let digest = Bytes::copy_from_slice(header.content.as_bytes());
         Ok(v1::SubmitUpdateResponse { task: Some((&header.task).into()), digest, duplicate })
     }
+
+    /// Passes the content on to the spool as it comes; ends when all of it is durable.
+    async fn spool(
+        &self,
+        services: &Services,
+        total: u64,
+        stream: &mut ChunkReader,
+        mut intake: Intake,
+    ) -> Result<(), Failure> {
+        let mut progress = Progress::new(&services.limits);
+        let mut sequence: Option<ChunkSequence> = None;
+        loop {
+            let chunk = {
+                let mut next = std::pin::pin!(progress.next(stream));
+                loop {
+                    tokio::select! {
+                        biased;
+                        chunk = &mut next => break chunk?,
+                        // Nothing more comes at present: what is here is written.
+                        begun = intake.write(), if intake.has_gathered() => begun?,
+                    }
+                }
+            };
+            let Some(chunk) = chunk else { break };
+            if sequence.is_none() && chunk.offset != 0 {
+                intake.resume(chunk.offset).await?;
+            }
+            let sequence = sequence.get_or_insert_with(|| ChunkSequence::new(chunk.offset, total));
+            let offset = chunk.offset;
+            let data = sequence.accept(chunk).map_err(failure)?;
+            let budget = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            let Ok(room) = Arc::clone(&self.memory).acquire_many_owned(budget).await else { break };
+            intake.take(Piece { offset, data, _room: room }).await?;
+            // What waits for the disk is not the participant's slowness.
+            progress.resume();
+        }
+        if let Some(sequence) = &sequence {
+            sequence.finish().map_err(failure)?;
+        }
+        intake.finish().await
+    }
+}
+
+/// The header that every upload begins with.
+async fn header(services: &Services, stream: &mut ChunkReader) -> Result<v1::UpdateHeader, Status> {
+    let first = tokio::time::timeout(services.limits.stall, stream.next()).await;
+    let message = match first.map_err(|_| stalled(&services.limits))?.map_err(read_failed)? {
+        Some(incoming::Part::Message(message)) => decode::<v1::SubmitUpdateRequest>(message),
+        Some(incoming::Part::Piece(_)) => return Err(unexpected("a chunk")),
+        None => return Err(unexpected("nothing")),
+    };
+    match message.map_err(|error| invalid(&error))?.part {
+        Some(Part::Header(header)) => Ok(header),
+        Some(Part::Chunk(_)) => Err(unexpected("a chunk")),
+        None => Err(unexpected("nothing")),
+    }
 }
 
 /// Why an upload ends without a receipt.
-enum Failure {
+pub(super) enum Failure {
     /// What came cannot be used, now or later.
     Content(WireError),
     /// The call failed; the bytes that came stay.
@@ -169,86 +224,6 @@ fn superseded() -> Status {
     refuse_with(Code::Aborted, ReasonCode::new("UPLOAD_SUPERSEDED"), message)
 }
 
-/// Writes the chunks to the spool, then checks the whole update and makes it durable.
-async fn spool(
-    services: &Services,
-    participant: &ParticipantName,
-    header: &UpdateHeader,
-    stream: &mut Streaming<v1::SubmitUpdateRequest>,
-    turn: &TurnGuard,
-) -> Result<(), Failure> {
-    let mut progress = Progress::new(&services.limits);
-    let mut upload: Option<(PartialUpdate, ChunkSequence)> = None;
-    while let Some(chunk) = progress.next(stream).await? {
-        let offset = chunk.offset;
-        let (mut partial, mut sequence) = match upload.take() {
-            Some(open) => open,
-            None => (
-                open(services, participant, header, offset, turn).await?,
-                ChunkSequence::new(offset, header.layout.bytes()),
-            ),
-        };
-        let data = sequence.accept(chunk).map_err(failure)?;
-        let partial = exclusive(turn, move || partial.write(&data).map(|()| partial)).await?;
-        upload = Some((partial, sequence));
-    }
-    let Some((partial, sequence)) = upload else {
-        // Everything was here already: a participant that lost only the receipt sends no chunk.
-        let total = header.layout.bytes();
-        let partial = open(services, participant, header, total, turn).await?;
-        return finish(partial, header, turn).await;
-    };
-    sequence.finish().map_err(failure)?;
-    finish(partial, header, turn).await
-}
-
-/// Runs file work that keeps the participant's turn until it is done, also when the call that began it is gone.
-async fn exclusive<T: Send + 'static>(
-    turn: &TurnGuard,
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Status> {
-    let turn = Arc::clone(turn);
-    blocking(move || {
-        let result = work();
-        drop(turn);
-        result
-    })
-    .await
-}
-
-async fn open(
-    services: &Services,
-    participant: &ParticipantName,
-    header: &UpdateHeader,
-    offset: u64,
-    turn: &TurnGuard,
-) -> Result<PartialUpdate, Status> {
-    let (store, participant) = (Arc::clone(&services.store), participant.clone());
-    let (task, content) = (header.task.clone(), header.content);
-    exclusive(turn, move || store.resume_upload(&task, &participant, content, offset)).await
-}
-
-async fn finish(partial: PartialUpdate, header: &UpdateHeader, turn: &TurnGuard) -> Result<(), Failure> {
-    let (layout, turn) = (header.layout.clone(), Arc::clone(turn));
-    // Not through `blocking`: an unusable content must be told apart from a disk that fails.
-    match tokio::task::spawn_blocking(move || {
-        let result = partial.finish(&layout);
-        drop(turn);
-        result
-    })
-    .await
-    {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(StoreError::Content(error))) => Err(Failure::Content(error)),
-        Ok(Err(error)) => Err(Failure::Call(super::store_refused(&error))),
-        Err(error) => {
-            tracing::error!(%error, "checking an update ended unexpectedly");
-            let message = "an internal error; it is in the log";
-            Err(Failure::Call(refuse_with(Code::Internal, ReasonCode::new("INTERNAL"), message)))
-        }
-    }
-}
-
 fn failure(error: WireError) -> Failure {
     if error.is_about_content() { Failure::Content(error) } else { Failure::Call(invalid(&error)) }
 }
@@ -267,31 +242,40 @@ impl<'a> Progress<'a> {
         Self { limits, floor, ends: Instant::now() + limits.stall, moved: 0 }
     }
 
-    /// The next chunk; `None` at the end of the stream.
-    async fn next(
-        &mut self,
-        stream: &mut Streaming<v1::SubmitUpdateRequest>,
-    ) -> Result<Option<v1::Chunk>, Status> {
+    /// The window begins anew once this side has been in the way.
+    fn resume(&mut self) {
+        if Instant::now() >= self.ends {
+            (self.moved, self.ends) = (0, Instant::now() + self.limits.stall);
+        }
+    }
+
+    /// The next content; `None` at the end of the stream.
+    async fn next(&mut self, stream: &mut ChunkReader) -> Result<Option<v1::Chunk>, Status> {
         loop {
-            let Ok(message) = tokio::time::timeout_at(self.ends, stream.message()).await else {
+            let Ok(part) = tokio::time::timeout_at(self.ends, stream.next()).await else {
                 if self.moved < self.floor {
                     return Err(stalled(self.limits));
                 }
                 (self.moved, self.ends) = (0, Instant::now() + self.limits.stall);
                 continue;
             };
-            return match message?.map(|message| message.part) {
-                None => Ok(None),
-                Some(Some(Part::Chunk(chunk))) => {
-                    self.moved += chunk.data.len() as u64;
-                    Ok(Some(chunk))
+            let chunk = match part.map_err(read_failed)? {
+                None => return Ok(None),
+                Some(incoming::Part::Piece(piece)) => piece,
+                Some(incoming::Part::Message(message)) => {
+                    match decode::<v1::SubmitUpdateRequest>(message).map_err(|error| invalid(&error))?.part {
+                        Some(Part::Chunk(chunk)) => chunk,
+                        Some(Part::Header(_)) => {
+                            let (expected, found) = ("a chunk", "a second header");
+                            return Err(invalid(&WireError::Unexpected { expected, found }));
+                        }
+                        // A part of a kind that a later version adds.
+                        None => continue,
+                    }
                 }
-                Some(Some(Part::Header(_))) => {
-                    Err(invalid(&WireError::Unexpected { expected: "a chunk", found: "a second header" }))
-                }
-                // A part of a kind that a later version adds.
-                Some(None) => continue,
             };
+            self.moved += chunk.data.len() as u64;
+            return Ok(Some(chunk));
         }
     }
 }

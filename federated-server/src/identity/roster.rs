@@ -182,7 +182,10 @@ mod tests {
     }
 
     fn peer(name: &str, certificate: &[u8]) -> PeerIdentity {
-        PeerIdentity { role: Role::Participant(name.parse().unwrap()), fingerprint: Fingerprint::of(certificate) }
+        PeerIdentity {
+            role: Role::Participant(name.parse().unwrap()),
+            fingerprint: Fingerprint::of(certificate),
+        }
     }
 
     #[test]

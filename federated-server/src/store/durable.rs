@@ -6,13 +6,19 @@ use std::{
 
 use super::StoreError;
 
-/// Makes a folder and those above it, and makes that durable.
+/// Makes a folder and those above it, and makes the name of each durable.
 pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))?;
-    path.parent().map_or(Ok(()), sync_folder)
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    folder(parent)?;
+    match fs::create_dir(path) {
+        // Another thread made it meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made.map_err(StoreError::io("make the folder", path))?,
+    }
+    sync_folder(parent)
 }
 
 /// Makes the names in a folder durable.

@@ -12,12 +12,12 @@ use federated_proto::WireError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// An operation of the file system failed.
+    /// An operation of the file system or of the object store failed.
     #[error("cannot {action} {path}: {source}", path = .path.display())]
     Io {
         /// What was tried.
         action: &'static str,
-        /// On which file or folder.
+        /// On which file, folder or object.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
@@ -58,6 +58,19 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The object store of the configuration cannot be used.
+    #[error(
+        "`spool.url` {url}: cannot {action}: {source}; check that the bucket exists, that the environment has credentials \
+         which may list, read, write and delete in it, and that this machine reaches it"
+    )]
+    ObjectStore {
+        /// The address in the configuration.
+        url: String,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
     /// What a peer sent cannot be stored.
     #[error(transparent)]
     Content(#[from] WireError),
@@ -71,9 +84,11 @@ impl StoreError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Io { .. } | Self::Locked { .. } | Self::Damaged { .. } | Self::SpoolDamaged { .. } => {
-                Fault::Environment
-            }
+            Self::Io { .. }
+            | Self::Locked { .. }
+            | Self::Damaged { .. }
+            | Self::SpoolDamaged { .. }
+            | Self::ObjectStore { .. } => Fault::Environment,
             Self::Record { source, .. } => source.fault(),
             Self::UnknownModel { .. } => Fault::Peer,
             Self::Content(error) => error.fault(),
@@ -91,6 +106,7 @@ impl StoreError {
             | Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::SpoolDamaged { .. }
+            | Self::ObjectStore { .. }
             | Self::Record { .. } => ReasonCode::new("STORAGE_UNAVAILABLE"),
             Self::Aggregate(_) => ReasonCode::new("INTERNAL"),
         }

@@ -4,14 +4,15 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use federated_core::{
-    checkpoint,
-    ids::{JobName, TaskId},
-};
+use federated_core::{checkpoint, ids::JobName};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{StoreError, durable};
+use super::{
+    StoreError, durable,
+    spool::{self, Spool},
+};
+use crate::config::SpoolConfig;
 
 /// The state folder of one coordinator.
 ///
@@ -21,6 +22,7 @@ pub struct Store {
     root: PathBuf,
     /// Tells temporary files of this process apart.
     numbers: AtomicU64,
+    spool: Box<dyn Spool>,
     /// Held as long as the store lives; the system releases it when the process ends, however it ends.
     _lock: File,
     /// After the lock: whoever waits for it finds the folder free.
@@ -28,13 +30,23 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the folder, making it if need be.
+    /// Opens the folder, making it if need be. Updates are kept in it too.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] when another coordinator uses it, [`StoreError::Io`] when it cannot be written.
+    /// As [`Store::open_with`].
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_with(root, &SpoolConfig::State)
+    }
+
+    /// Opens the folder, making it if need be, and the spool that keeps updates. An object store is reached through the
+    /// Tokio runtime that this is called in, from a thread of it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another coordinator uses the folder, [`StoreError::Io`] when it cannot be written,
+    /// [`StoreError::ObjectStore`] when the object store cannot be used.
+    pub fn open_with(root: impl Into<PathBuf>, spool: &SpoolConfig) -> Result<Self, StoreError> {
         let root = root.into();
-        for name in ["models", "jobs", "updates"] {
+        for name in ["models", "jobs"] {
             durable::folder(&root.join(name))?;
         }
         let path = root.join("lock");
@@ -42,7 +54,8 @@ impl Store {
         match lock.try_lock() {
             Ok(()) => {
                 let released = CancellationToken::new().drop_guard();
-                let store = Self { root, numbers: AtomicU64::new(0), _lock: lock, released };
+                let spool = spool::open(spool, &root)?;
+                let store = Self { root, numbers: AtomicU64::new(0), spool, _lock: lock, released };
                 store.remove_leftovers()?;
                 Ok(store)
             }
@@ -78,9 +91,8 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn task_folder(&self, task: &TaskId) -> PathBuf {
-        let attempt = format!("{}-{}", task.round, task.attempt);
-        self.root.join("updates").join(task.job.as_str()).join(attempt)
+    pub(super) fn spool(&self) -> &dyn Spool {
+        self.spool.as_ref()
     }
 
     /// Writes a job's record; it is durable when this returns.

@@ -9,19 +9,26 @@
 //!   updates/JOB/ROUND-ATTEMPT/NAME.update  a durable update
 //! ```
 //!
-//! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, `content` checks what peers put
-//! there, `durable` is how a file gets to disk for good, `reduce` combines updates into a model.
+//! The updates may be elsewhere instead: see [`spool`].
+//!
+//! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, [`spool`] keeps the updates,
+//! `content` checks what peers send, `durable` is how a file gets to disk for good and `writeback` how it gets there
+//! early, `positioned` reads one from many threads, `reduce` combines updates into a model.
 
 mod content;
 mod durable;
 mod error;
 mod folder;
 mod models;
+mod positioned;
 mod reduce;
+pub mod spool;
 mod updates;
+mod writeback;
 
+pub use content::UpdateForm;
 pub use error::StoreError;
 pub use folder::Store;
-pub use models::ModelWriter;
-pub use reduce::Reduction;
+pub use models::{ModelWriter, StoredModel};
+pub use reduce::{Division, Reduction};
 pub use updates::PartialUpdate;

@@ -1,25 +1,26 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::Write,
     path::PathBuf,
+    sync::Arc,
 };
 
 use federated_core::ids::{Digest, DigestBuilder};
 use federated_proto::{WireError, convert::ModelContent};
 
-use super::{Store, StoreError, content, durable};
+use super::{Store, StoreError, content, durable, positioned, writeback::Writeback};
 
 impl Store {
     fn model_path(&self, digest: Digest) -> PathBuf {
         self.root().join("models").join(digest.to_string())
     }
 
-    /// Opens a model's values for reading, and says how many bytes they are.
+    /// Opens a model's values for reading.
     ///
     /// # Errors
     /// [`StoreError::UnknownModel`] when there is none of this content.
-    pub fn open_model(&self, digest: Digest) -> Result<(File, u64), StoreError> {
+    pub fn open_model(&self, digest: Digest) -> Result<StoredModel, StoreError> {
         let path = self.model_path(digest);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -28,8 +29,8 @@ impl Store {
             }
             Err(error) => return Err(StoreError::io("open", path)(error)),
         };
-        let length = file.metadata().map_err(StoreError::io("look at", path))?.len();
-        Ok((file, length))
+        let bytes = file.metadata().map_err(StoreError::io("look at", &path))?.len();
+        Ok(StoredModel { file, path, bytes })
     }
 
     /// Begins a new model, whose digest will be known when it is written.
@@ -39,9 +40,13 @@ impl Store {
     pub fn new_model(&self, job: &str) -> Result<ModelWriter, StoreError> {
         // Two writers never share a temporary file, even if two operators start the same job at once.
         let path = self.root().join("models").join(format!("{job}-{}.new", self.next_number()));
-        let file = File::create(&path).map_err(StoreError::io("make", &path))?;
-        let file = BufWriter::with_capacity(1 << 20, file);
-        Ok(ModelWriter { path: Unfinished { path, published: false }, file, hasher: DigestBuilder::new() })
+        let file = Arc::new(File::create(&path).map_err(StoreError::io("make", &path))?);
+        Ok(ModelWriter {
+            path: Unfinished { path, published: false },
+            file,
+            writeback: Writeback::default(),
+            hasher: DigestBuilder::new(),
+        })
     }
 
     /// Removes every model but these, for instance one whose job was refused. Nobody may be writing a model meanwhile.
@@ -69,6 +74,30 @@ impl Store {
     }
 }
 
+/// A model's values, immutable: any number of threads read them at once.
+#[derive(Debug)]
+pub struct StoredModel {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl StoredModel {
+    /// How many bytes there are.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads the bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when they are not there or cannot be read.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), StoreError> {
+        positioned::read_exact_at(&self.file, buffer, offset).map_err(StoreError::io("read", &self.path))
+    }
+}
+
 /// A file that is removed with its writer, unless it became a model.
 #[derive(Debug)]
 struct Unfinished {
@@ -90,7 +119,8 @@ impl Drop for Unfinished {
 #[derive(Debug)]
 pub struct ModelWriter {
     path: Unfinished,
-    file: BufWriter<File>,
+    file: Arc<File>,
+    writeback: Writeback,
     hasher: DigestBuilder,
 }
 
@@ -101,15 +131,17 @@ impl ModelWriter {
     /// [`StoreError::Io`], for instance when the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.hasher.update(bytes);
-        self.file.write_all(bytes).map_err(StoreError::io("write", &self.path.path))
+        (&*self.file)
+            .write_all(bytes)
+            .and_then(|()| self.writeback.wrote(&self.file, bytes.len()))
+            .map_err(StoreError::io("write", &self.path.path))
     }
 
     /// Makes the model durable under its digest.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn finish(mut self, store: &Store) -> Result<Digest, StoreError> {
-        self.file.flush().map_err(StoreError::io("write", &self.path.path))?;
+    pub fn finish(self, store: &Store) -> Result<Digest, StoreError> {
         let digest = self.hasher.clone().finish();
         self.publish(store, digest)?;
         Ok(digest)
@@ -119,8 +151,7 @@ impl ModelWriter {
     ///
     /// # Errors
     /// [`StoreError::Content`] when it is not, which leaves nothing behind; [`StoreError::Io`].
-    pub fn finish_as(mut self, store: &Store, announced: &ModelContent) -> Result<(), StoreError> {
-        self.file.flush().map_err(StoreError::io("write", &self.path.path))?;
+    pub fn finish_as(self, store: &Store, announced: &ModelContent) -> Result<(), StoreError> {
         let file = File::open(&self.path.path).map_err(StoreError::io("read", &self.path.path))?;
         let expected = announced.digest;
         let checked = match content::check(file, &announced.layout, &self.path.path) {
@@ -131,7 +162,7 @@ impl ModelWriter {
     }
 
     fn publish(mut self, store: &Store, digest: Digest) -> Result<(), StoreError> {
-        self.file.get_ref().sync_all().map_err(StoreError::io("sync", &self.path.path))?;
+        self.writeback.finish(&self.file).map_err(StoreError::io("sync", &self.path.path))?;
         durable::publish(&self.path.path, &store.model_path(digest))?;
         self.path.published = true;
         Ok(())
@@ -153,7 +184,7 @@ mod tests {
         writer.write(b"cd").unwrap();
         let digest = writer.finish(&store).unwrap();
         assert_eq!(digest, Digest::of(b"abcd"));
-        assert_eq!(store.open_model(digest).unwrap().1, 4);
+        assert_eq!(store.open_model(digest).unwrap().bytes(), 4);
         assert!(matches!(store.open_model(Digest::of(b"other")), Err(StoreError::UnknownModel { .. })));
         drop(store.new_model("job").unwrap());
         let files = || fs::read_dir(folder.path().join("models")).unwrap().count();
@@ -181,6 +212,6 @@ mod tests {
         assert!(matches!(finish(&poisoned, digest(&poisoned)), Err(StoreError::Content(_))));
         assert_eq!(std::fs::read_dir(folder.path().join("models")).unwrap().count(), 0);
         finish(&good, digest(&good)).unwrap();
-        assert_eq!(store.open_model(digest(&good)).unwrap().1, 8);
+        assert_eq!(store.open_model(digest(&good)).unwrap().bytes(), 8);
     }
 }

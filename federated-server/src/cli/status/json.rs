@@ -48,6 +48,9 @@ struct Round<'a> {
     began_ms: u64,
     ended_ms: u64,
     model_digest: String,
+    bytes_up: u64,
+    bytes_down: u64,
+    bytes_up_plain: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,6 +109,9 @@ impl<'a> From<&'a v1::RoundReport> for Round<'a> {
             began_ms: round.began_ms,
             ended_ms: round.ended_ms,
             model_digest: hexadecimal(&round.model_digest),
+            bytes_up: round.bytes_up,
+            bytes_down: round.bytes_down,
+            bytes_up_plain: round.bytes_up_plain,
         }
     }
 }

@@ -49,6 +49,13 @@ fn write_job(f: &mut Formatter<'_>, job: &v1::JobStatus) -> fmt::Result {
             )?;
         }
     }
+    if let Some(round) = job.history.last() {
+        write!(f, "        {} bytes up", round.bytes_up)?;
+        if round.bytes_up != round.bytes_up_plain {
+            write!(f, " ({} without compression)", round.bytes_up_plain)?;
+        }
+        writeln!(f, ", {} bytes down", round.bytes_down)?;
+    }
     for incident in job.incidents.iter().rev().take(5) {
         writeln!(f, "  refused: {} {}: {}", incident.participant, incident.reason, incident.message)?;
     }

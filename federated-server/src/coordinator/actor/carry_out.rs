@@ -14,7 +14,7 @@ use federated_proto::v1::{self, directive::Kind};
 use super::{Actor, blocking, now};
 use crate::{
     coordinator::{job::Job, status},
-    store::Reduction,
+    store::{Division, Reduction},
 };
 
 impl Actor {
@@ -22,7 +22,8 @@ impl Actor {
         let Some(job) = self.jobs.get(name) else { return };
         match command {
             Command::Dispatch { participant, task, deadline } if task == job.run.task() => {
-                let train = v1::TrainTask::new(&job.task_for(&participant), deadline.since(now()));
+                let task = job.task_for(&participant, self.sessions.minor(&participant));
+                let train = v1::TrainTask::new(&task, deadline.since(now()));
                 self.sessions.send(&participant, Kind::Train(train));
             }
             Command::Withdraw { participant, task, reason } => {
@@ -48,7 +49,8 @@ impl Actor {
             let attempt = task.clone();
             let result = blocking(move || {
                 let (task, layout, contributions) = (&attempt, &layout, &contributions);
-                Reduction { task, layout, base, contributions, strategy: strategy.as_ref() }.run(&store)
+                let (strategy, division) = (strategy.as_ref(), Division::default());
+                Reduction { task, layout, base, contributions, strategy, division }.run(&store)
             });
             // A panic ends the attempt with a reason; without an answer the round would wait for ever.
             let result = match tokio::spawn(result).await {

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Coordinator, CoordinatorError,
     job::{Incident, Job},
-    message::{Admitted, Directives, Message, Reply},
+    message::{Admitted, Directives, Message, Reply, Wanted},
     sessions::Sessions,
     status,
 };
@@ -55,6 +55,8 @@ pub(crate) struct Actor {
     wake: BTreeMap<JobName, Timestamp>,
     /// Jobs whose state on disk is old.
     dirty: BTreeSet<JobName>,
+    /// Somebody came or went since the watchers were told.
+    presence_changed: bool,
     commands: Vec<(JobName, Command)>,
     replies: Vec<Deferred>,
 }
@@ -86,6 +88,7 @@ impl Actor {
             jobs: BTreeMap::new(),
             wake: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            presence_changed: false,
             commands: Vec::new(),
             replies: Vec::new(),
             store,
@@ -93,6 +96,7 @@ impl Actor {
         for mut job in actor.store.load_records::<Job>()? {
             let (run, commands) = job.run.resumed(now());
             job.run = run;
+            job.balance();
             let name = job.name().clone();
             actor.commands.extend(commands.into_iter().map(|command| (name.clone(), command)));
             tracing::info!(job = %name, round = %job.run.round(), ended = job.has_ended(), "read back");
@@ -135,7 +139,8 @@ impl Actor {
 
     /// Writes what changed, then sends what was waiting for that. False when the coordinator stops meanwhile.
     async fn settle(&mut self, shutdown: &CancellationToken) -> bool {
-        let changed = !self.dirty.is_empty() || !self.replies.is_empty() || !self.commands.is_empty();
+        let presence_changed = std::mem::take(&mut self.presence_changed);
+        let changed = presence_changed || !self.dirty.is_empty() || !self.commands.is_empty();
         while !self.dirty.is_empty() {
             if let Err(error) = self.save().await {
                 tracing::error!(%error, "cannot write the state; nothing is confirmed until this works again");
@@ -182,6 +187,7 @@ impl Actor {
                     self.dirty.insert(name.clone());
                 }
                 job.run = run;
+                job.balance();
                 self.wake.remove(name);
                 for command in commands {
                     match command {
@@ -196,7 +202,9 @@ impl Actor {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Attend { participant, directives, reply } => self.attend(participant, directives, reply),
+            Message::Attend { participant, minor, directives, reply } => {
+                self.attend(participant, minor, directives, reply);
+            }
             Message::Leave { participant, session } => self.leave(participant, session),
             Message::Admit { participant, task, content, reply } => {
                 let admitted = self.admit(&participant, &task, content);
@@ -206,7 +214,7 @@ impl Actor {
             Message::Failed { participant, task, reason } => self.failed(participant, task, reason),
             Message::Downloaded { model, bytes } => {
                 if let Some(job) = self.jobs.values_mut().find(|job| job.needs(model)) {
-                    job.bytes_down += bytes;
+                    job.traffic.down += bytes;
                 }
             }
             Message::Aggregated { task, result } => {
@@ -237,9 +245,16 @@ impl Actor {
         self.replies.push(Box::new(move || drop(reply.send(answer))));
     }
 
-    fn attend(&mut self, participant: ParticipantName, directives: Directives, reply: Reply<u64>) {
+    fn attend(
+        &mut self,
+        participant: ParticipantName,
+        minor: u32,
+        directives: Directives,
+        reply: Reply<u64>,
+    ) {
         tracing::info!(%participant, "attends");
-        let session = self.sessions.open(participant.clone(), directives);
+        self.presence_changed = true;
+        let session = self.sessions.open(participant.clone(), minor, directives);
         self.sessions.send(&participant, Kind::Heartbeat(v1::Heartbeat {}));
         self.tell_of_ended_jobs(&participant);
         let active: Vec<_> = self.active().cloned().collect();
@@ -262,6 +277,7 @@ impl Actor {
     fn leave(&mut self, participant: ParticipantName, session: u64) {
         if self.sessions.close(&participant, session) {
             tracing::info!(%participant, "left");
+            self.presence_changed = true;
             let active: Vec<_> = self.active().cloned().collect();
             active.iter().for_each(|job| self.event(job, Event::Left(participant.clone())));
         }
@@ -279,22 +295,23 @@ impl Actor {
     ) -> Result<Admitted, CoordinatorError> {
         let job = self.job(&task.job)?;
         match job.run.admit(participant, task, content)? {
-            Admission::Duplicate(_) => Ok(Admitted::Duplicate(job.layout.clone())),
-            _ => Ok(Admitted::Welcome(job.layout.clone())),
+            Admission::Duplicate(receipt) => Ok(Admitted::Duplicate { bytes: receipt.bytes }),
+            _ => Ok(Admitted::Welcome(Wanted { layout: job.layout.clone(), encoding: job.compression })),
         }
     }
 
     fn stored(&mut self, participant: ParticipantName, header: UpdateHeader, reply: Reply<()>) {
-        let UpdateHeader { task, layout, content, examples, metrics } = header;
+        let UpdateHeader { task, layout, content, encoding, bytes, examples, metrics } = header;
         // The round may have closed while the bytes came.
         let admitted = self.admit(&participant, &task, content);
         if matches!(admitted, Ok(Admitted::Welcome(_))) {
             if let Some(job) = self.jobs.get_mut(&task.job) {
-                job.bytes_up += layout.bytes();
+                job.traffic.up += bytes;
+                job.traffic.up_plain += layout.bytes();
             }
             tracing::info!(%participant, %task, examples = examples.get(), "update is durable");
-            let (job, receipt) = (task.job.clone(), Receipt { content, examples, metrics });
-            self.event(&job, Event::UpdateStored { participant, task, receipt });
+            let receipt = Receipt { content, encoding, bytes, examples, metrics };
+            self.event(&task.job.clone(), Event::UpdateStored { participant, task, receipt });
         }
         self.reply(reply, admitted.map(drop));
     }
