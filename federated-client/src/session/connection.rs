@@ -4,11 +4,15 @@ use federated_core::ids::ParticipantName;
 use federated_proto::{
     WireError,
     chunk::MAX_CHUNK_BYTES,
+    pieces::Carrier,
     refusal::cut,
+    transfer::{self, ChunkReader, Outgoing, ReadError},
     v1::{self, participation_client::ParticipationClient},
     version::{MINOR_MAX, MINOR_MIN},
 };
+use tokio_stream::Stream;
 use tonic::{Streaming, transport::Channel};
+use tower::ServiceExt;
 
 use super::{ClientError, call::CallError};
 use crate::{
@@ -65,6 +69,31 @@ impl Connection {
 
     pub(super) fn client(&self) -> ParticipationClient<Channel> {
         client(&self.link)
+    }
+
+    /// Makes one of the calls that move content; gives the reader of its answer.
+    pub(super) async fn transfer<S>(
+        &self,
+        path: &'static str,
+        source: S,
+        carrier: Option<Carrier>,
+    ) -> Result<ChunkReader, CallError>
+    where
+        S: Stream<Item = Result<Outgoing, tonic::Status>> + Send + Unpin + 'static,
+    {
+        let answer = self.link.channel().oneshot(transfer::call(path, source)).await;
+        let answer = answer.map_err(|error| tonic::Status::from_error(error.into()));
+        let reader = answer.and_then(|answer| ChunkReader::of_answer(answer, carrier));
+        reader.map_err(|status| self.error(&status))
+    }
+
+    /// Why an answer cannot be read on.
+    pub(super) fn read_error(&self, error: ReadError) -> CallError {
+        match error {
+            ReadError::Wire(error) => error.into(),
+            ReadError::Status(status) => self.error(&status),
+            other => self.error(&tonic::Status::unknown(other.to_string())),
+        }
     }
 
     /// What a failed call on this connection says.

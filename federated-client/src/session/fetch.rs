@@ -4,15 +4,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use federated_core::ids::Digest;
-use federated_proto::{WireError, chunk::ChunkSequence, v1};
+use federated_core::model::ModelLayout;
+use federated_proto::{
+    WireError,
+    chunk::ChunkSequence,
+    pieces::{Carrier, Part, framed},
+    transfer::{Outgoing, decode},
+    v1,
+};
+use tokio::sync::mpsc;
 
 use super::{
     Backoff, Connection,
     call::{CallError, persist},
 };
-use crate::state::{StateError, StateFolder};
+use crate::state::{PartialModel, StateError, StateFolder};
 
-/// Sees that a model of `total` bytes is in the state folder, whatever breaks on the way.
+const PATH: &str = "/federated.v1.Participation/FetchModel";
+/// Pieces of content that may wait to be put in their place.
+const AHEAD: usize = 8;
+
+/// Sees that a model is in the state folder, whatever breaks on the way.
 ///
 /// The bytes that are there already are not asked for again. A wrong digest may come from a beginning that a crash
 /// damaged, so the download starts afresh once.
@@ -20,10 +32,10 @@ pub(super) async fn fetch(
     connection: &Connection,
     state: &Arc<StateFolder>,
     digest: Digest,
-    total: u64,
+    layout: &ModelLayout,
     backoff: Backoff,
 ) -> Result<(), CallError> {
-    let download = || persist(backoff, |_| attempt(connection, state, digest, total));
+    let download = || persist(backoff, |_| attempt(connection, state, digest, layout));
     match download().await {
         Err(CallError::State(StateError::Digest { .. })) => download().await,
         result => result,
@@ -34,30 +46,63 @@ async fn attempt(
     connection: &Connection,
     state: &Arc<StateFolder>,
     digest: Digest,
-    total: u64,
+    layout: &ModelLayout,
 ) -> Result<(), CallError> {
-    if state.has_model(&digest) {
+    let (folder, wanted) = (Arc::clone(state), layout.clone());
+    let Some(partial) = blocking(move || folder.download(digest, &wanted)).await? else {
         return Ok(());
-    }
+    };
+    let (offset, total) = (partial.length(), layout.bytes());
+    let (pieces, received) = mpsc::channel(AHEAD);
     let folder = Arc::clone(state);
-    let mut partial = blocking(move || folder.download(digest, total)).await?;
-    if partial.length() < total {
-        let request = v1::FetchModelRequest {
-            digest: Bytes::copy_from_slice(digest.as_bytes()),
-            offset: partial.length(),
-        };
-        let failed = |status: tonic::Status| connection.error(&status);
-        let answer = connection.client().fetch_model(request).await.map_err(failed)?;
-        let mut sequence = ChunkSequence::new(partial.length(), total);
-        let mut answers = answer.into_inner();
-        while let Some(answer) = answers.message().await.map_err(failed)? {
-            let chunk = answer.chunk.ok_or(WireError::Missing { field: "chunk" })?;
-            let bytes = sequence.accept(chunk)?;
-            partial = blocking(move || partial.append(&bytes).map(|()| partial)).await?;
-        }
-        sequence.finish()?;
+    let keeping = tokio::spawn(blocking(move || keep(partial, received, &folder)));
+    let came =
+        if offset < total { receive(connection, digest, offset, total, &pieces).await } else { Ok(()) };
+    drop(pieces);
+    // However the call ended, what came stays: a folder that fails is the reason behind everything else.
+    match keeping.await {
+        Ok(kept) => kept?,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
-    Ok(blocking(move || partial.finish()).await?)
+    came
+}
+
+/// Passes the content on as it comes.
+async fn receive(
+    connection: &Connection,
+    digest: Digest,
+    offset: u64,
+    total: u64,
+    pieces: &mpsc::Sender<Bytes>,
+) -> Result<(), CallError> {
+    let request = v1::FetchModelRequest { digest: Bytes::copy_from_slice(digest.as_bytes()), offset };
+    let request = tokio_stream::once(Ok(Outgoing::Message(framed(&request))));
+    let mut answer = connection.transfer(PATH, request, Some(Carrier::Download)).await?;
+    let mut sequence = ChunkSequence::new(offset, total);
+    while let Some(part) = answer.next().await.map_err(|error| connection.read_error(error))? {
+        let chunk = match part {
+            Part::Piece(piece) => piece,
+            Part::Message(message) => decode::<v1::FetchModelResponse>(message)?
+                .chunk
+                .ok_or(WireError::Missing { field: "chunk" })?,
+        };
+        if pieces.send(sequence.accept(chunk)?).await.is_err() {
+            break;
+        }
+    }
+    Ok(sequence.finish()?)
+}
+
+/// Puts the content in its place until no more comes; the model is ready when all of it came.
+fn keep(
+    mut partial: PartialModel,
+    mut pieces: mpsc::Receiver<Bytes>,
+    folder: &StateFolder,
+) -> Result<(), StateError> {
+    while let Some(bytes) = pieces.blocking_recv() {
+        partial.append(&bytes)?;
+    }
+    partial.finish(folder)
 }
 
 /// Work on files, away from the threads that serve the network.

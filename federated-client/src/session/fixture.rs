@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use federated_core::{
+    compression::Encoding,
     ids::{Digest, RoundNumber, TaskId},
     model::{ModelLayout, TensorSpec},
     strategy::{BatchSize, LocalWork},
@@ -24,6 +25,7 @@ pub(crate) fn task(job: &str, round: u32) -> TrainTask {
         work: LocalWork { epochs: NonZeroU32::new(2).unwrap(), batch: BatchSize::All, learning_rate: 0.1 },
         seed: u64::from(round),
         cohort_size: 4,
+        encoding: Encoding::PLAIN,
         settings: Default::default(),
     }
 }

@@ -170,6 +170,7 @@ impl Session {
                     transfer.abort();
                 }
             }
+            Action::ConfirmUpdate { task } => logged(self.state.confirm_update(&task)),
             Action::DiscardUpdate { task } => logged(self.state.discard_update(&task)),
             Action::DiscardJob { job } => logged(self.state.discard_job(&job)),
             // Here and now: done later, it might meet the beginning of a download that started after it.
@@ -231,9 +232,10 @@ fn worker_error(detail: &str) -> ClientError {
     ClientError::Worker { detail: detail.to_owned() }
 }
 
-/// A leftover file does no harm: it is removed with the next of its kind.
+/// A leftover file does no harm: it is removed with the next of its kind. A receipt that cannot be noted costs what the
+/// update left out.
 fn logged(result: Result<(), crate::state::StateError>) {
     if let Err(error) = result {
-        tracing::warn!(%error, "something in the state folder could not be removed");
+        tracing::warn!(%error, "something in the state folder could not be removed or renamed");
     }
 }

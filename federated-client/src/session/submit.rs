@@ -6,19 +6,24 @@ use bytes::Bytes;
 use federated_core::task::TrainTask;
 use federated_proto::{
     WireError,
-    chunk::DEFAULT_CHUNK_BYTES,
+    chunk::split,
+    pieces::framed,
+    transfer::Outgoing,
     v1::{self, submit_update_request::Part},
 };
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 use super::{
     Backoff, Connection,
     call::{CallError, persist},
     fetch::blocking,
 };
-use crate::state::{StateError, StateFolder, StoredUpdate};
+use crate::state::{StateError, StateFolder, StoredUpdate, Values};
 
+const PATH: &str = "/federated.v1.Participation/SubmitUpdate";
+/// Size of a chunk: larger ones do not travel faster, and leave the processor's cache before they are encrypted.
+const CHUNK_BYTES: usize = 256 << 10;
 /// How many chunks are read ahead.
 const AHEAD: usize = 4;
 
@@ -50,26 +55,41 @@ async fn attempt(connection: &Connection, update: &StoredUpdate, resume: bool) -
     } else {
         0
     };
-    let size = update.header().layout.bytes();
+    let size = update.header().bytes;
     if offset > size {
         return Err(range("durable_bytes", size, offset));
     }
-    let source = update.values_from(offset)?;
-    let chunk_bytes = connection.terms().max_chunk.min(DEFAULT_CHUNK_BYTES);
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let header = Part::Header(update.header().into());
-    let reading = tokio::spawn(blocking(move || Ok(send(source, header, offset, chunk_bytes, &sender))));
-    let answer = connection.client().submit_update(ReceiverStream::new(receiver)).await;
-    match answer {
-        Ok(receipt) => check(update, &receipt.into_inner()),
-        Err(status) => {
-            // A file that cannot be read ends the stream early; what the coordinator says then is a consequence.
-            if let Ok(Ok(Err(source))) = reading.await {
-                return Err(StateError::Read { path: update.path().to_owned(), source }.into());
-            }
-            Err(connection.error(&status))
+    let values = update.values_from(offset)?;
+    let chunk_bytes = connection.terms().max_chunk.min(CHUNK_BYTES);
+    let header = v1::SubmitUpdateRequest { part: Some(Part::Header(update.header().into())) };
+    let header = tokio_stream::once(Ok(Outgoing::Message(framed(&header))));
+    let reader = match values {
+        Values::Memory(values) => {
+            let chunks = split(values, 0, chunk_bytes);
+            let chunks = chunks.map(move |chunk| v1::Chunk { offset: offset + chunk.offset, ..chunk });
+            let chunks = tokio_stream::iter(chunks.map(|chunk| Ok(Outgoing::Chunk(chunk))));
+            connection.transfer(PATH, header.chain(chunks), None).await
         }
-    }
+        Values::File(file) => {
+            let (sender, receiver) = mpsc::channel(AHEAD);
+            let path = update.path().to_owned();
+            let reading = blocking(move || {
+                send(file, offset, chunk_bytes, &sender).map_err(|source| StateError::Read { path, source })
+            });
+            let reading = tokio::spawn(reading);
+            let reader = connection.transfer(PATH, header.chain(ReceiverStream::new(receiver)), None).await;
+            let read = reading.await;
+            // A file that cannot be read ends the stream early; what the coordinator says then is a consequence.
+            if reader.is_err()
+                && let Ok(Err(error)) = read
+            {
+                return Err(error.into());
+            }
+            reader
+        }
+    };
+    let receipt = reader?.only().await.map_err(|error| connection.read_error(error))?;
+    check(update, &receipt)
 }
 
 async fn query(connection: &Connection, update: &StoredUpdate) -> Result<v1::QueryUploadResponse, CallError> {
@@ -82,27 +102,22 @@ async fn query(connection: &Connection, update: &StoredUpdate) -> Result<v1::Que
     answer.map(tonic::Response::into_inner).map_err(|status| connection.error(&status))
 }
 
-/// Sends the header and the values from `offset` on; ends early when nobody listens any more.
+/// Sends the values from `offset` on; ends early when nobody listens any more.
 fn send(
     mut source: File,
-    header: Part,
     mut offset: u64,
     chunk_bytes: usize,
-    sender: &mpsc::Sender<v1::SubmitUpdateRequest>,
+    sender: &mpsc::Sender<Result<Outgoing, tonic::Status>>,
 ) -> std::io::Result<()> {
-    let message = |part| v1::SubmitUpdateRequest { part: Some(part) };
-    let mut open = sender.blocking_send(message(header)).is_ok();
-    while open {
+    loop {
         let mut data = Vec::with_capacity(chunk_bytes);
         let read = Read::by_ref(&mut source).take(chunk_bytes as u64).read_to_end(&mut data)?;
-        if read == 0 {
-            break;
-        }
         let chunk = v1::Chunk { offset, data: data.into() };
         offset += read as u64;
-        open = sender.blocking_send(message(Part::Chunk(chunk))).is_ok();
+        if read == 0 || sender.blocking_send(Ok(Outgoing::Chunk(chunk))).is_err() {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Checks that a receipt is for this update.
@@ -128,16 +143,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_upload_is_the_header_and_then_the_rest_in_chunks() {
+    async fn a_file_is_sent_in_chunks_from_the_offset_on() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"....0123456789").unwrap();
         file.seek(std::io::SeekFrom::Start(7)).unwrap();
         let (sender, mut receiver) = mpsc::channel(AHEAD);
-        let header = Part::Header(v1::UpdateHeader::default());
-        let sending = tokio::task::spawn_blocking(move || send(file, header, 3, 4, &sender));
-        assert!(matches!(receiver.recv().await.unwrap().part, Some(Part::Header(_))));
+        let sending = tokio::task::spawn_blocking(move || send(file, 3, 4, &sender));
         let mut chunks = Vec::new();
-        while let Some(v1::SubmitUpdateRequest { part: Some(Part::Chunk(chunk)) }) = receiver.recv().await {
+        while let Some(Ok(Outgoing::Chunk(chunk))) = receiver.recv().await {
             chunks.push((chunk.offset, chunk.data));
         }
         sending.await.unwrap().unwrap();

@@ -32,7 +32,7 @@ pub(super) async fn prepare(site: Site, task: TrainTask) -> Option<Input> {
         Ok(None) => {}
         Err(error) => return failed(id, error.into()),
     }
-    let fetched = fetch(&site.connection, &site.state, task.model, task.layout.bytes(), site.backoff);
+    let fetched = fetch(&site.connection, &site.state, task.model, &task.layout, site.backoff);
     match fetched.await {
         Ok(()) => Some(Input::ModelReady { task: id }),
         Err(error) => failed(id, error),
@@ -74,8 +74,8 @@ pub(super) async fn decline(site: Site, task: TaskId, reason: String, message: S
 pub(super) async fn final_model(site: Site, ended: EndedJob) -> Option<Input> {
     let job = ended.job;
     let content = ended.model?;
-    let (digest, size) = (content.digest, content.layout.bytes());
-    let fetched = fetch(&site.connection, &site.state, digest, size, site.backoff).await;
+    let digest = content.digest;
+    let fetched = fetch(&site.connection, &site.state, digest, &content.layout, site.backoff).await;
     let model = match fetched {
         Err(CallError::Transport(_)) => return None,
         Err(error) => Err(error),

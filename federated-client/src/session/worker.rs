@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use federated_core::task::TrainTask;
+use federated_core::{compression::CompressionError, task::TrainTask};
 use federated_proto::refusal::cut;
 use tokio::sync::{mpsc, oneshot};
 
@@ -107,13 +107,9 @@ fn train(trainer: &mut dyn LocalTrainer, state: &StateFolder, task: &TrainTask, 
         tracing::error!(task = %task.id, %error, "the trainer's update has another layout than the model");
         return failed("TRAINING_FAILED", format!("the trainer's update does not fit the model: {error}"));
     }
-    match state.store_update(task, &update) {
-        Ok(_) => Input::Trained {
-            task: id.clone(),
-            examples: update.examples,
-            metrics: update.metrics,
-            elapsed: began.elapsed(),
-        },
+    let (examples, metrics) = (update.examples, update.metrics.clone());
+    match state.store_update(task, update) {
+        Ok(()) => Input::Trained { task: id.clone(), examples, metrics, elapsed: began.elapsed() },
         Err(error) => storage(error),
     }
 }
@@ -135,6 +131,13 @@ pub(super) fn told_about_storage(error: &StateError) -> (&'static str, String) {
     match error {
         StateError::Digest { .. } => ("MODEL_DIGEST_MISMATCH", error.to_string()),
         StateError::Model(model) => ("MODEL_INVALID", model.to_string()),
+        StateError::Encoding(error) => match error {
+            CompressionError::Overflow { .. } => ("ENCODING_OVERFLOW", error.to_string()),
+            CompressionError::NotFinite { .. } | CompressionError::TooLarge { .. } => {
+                ("TRAINING_DIVERGED", error.to_string())
+            }
+            _ => ("STATE_FAILED", format!("the update cannot be encoded: {error}")),
+        },
         _ => {
             let message = "the participant's state folder cannot be used; its log says more";
             ("STATE_FAILED", message.to_owned())
@@ -188,11 +191,15 @@ mod tests {
         }
     }
 
+    fn give_model(state: &StateFolder, task: &TrainTask) {
+        let mut partial = state.download(task.model, &task.layout).unwrap().unwrap();
+        partial.append(&fixture::model_bytes()).unwrap();
+        partial.finish(state).unwrap();
+    }
+
     fn state_with_model(root: &std::path::Path) -> StateFolder {
         let (state, task) = (StateFolder::open(root).unwrap(), fixture::task("heart", 1));
-        let mut partial = state.download(task.model, 8).unwrap();
-        partial.append(&fixture::model_bytes()).unwrap();
-        partial.finish().unwrap();
+        give_model(&state, &task);
         state
     }
 
@@ -217,6 +224,21 @@ mod tests {
         assert!(matches!(&input, Input::Trained { task: id, .. } if *id == task.id), "{input:?}");
         let update = state.find_update(&task).unwrap().unwrap();
         assert_eq!(update.header().content, task.model);
+    }
+
+    #[test]
+    fn an_update_that_the_encoding_cannot_hold_is_declined_with_the_reason() {
+        let root = tempfile::tempdir().unwrap();
+        let (state, plain) = (state_with_model(root.path()), fixture::task("heart", 1));
+        let task = TrainTask { encoding: "f16".parse().unwrap(), ..plain };
+        let trainer = |model: ModelParameters, _: &StopSignal| {
+            Ok(ModelParameters::new(model.layout().clone(), vec![0.0, 1e5])?)
+        };
+        let input = train(&mut Trainer(trainer), &state, &task, &StopSignal::new());
+        assert!(
+            matches!(&input, Input::Failed { reason, message, .. } if reason == "ENCODING_OVERFLOW" && message.contains("bf16")),
+            "{input:?}"
+        );
     }
 
     #[test]
@@ -261,6 +283,9 @@ mod tests {
         let mut worker = Worker::start(Box::new(trainer), Arc::clone(&state), occurrences).unwrap();
         for round in [1, 2] {
             let task = fixture::task("heart", round);
+            if round > 1 {
+                give_model(&state, &task);
+            }
             assert!(worker.train(task.clone()));
             let done = queue.recv().await;
             assert!(

@@ -1,90 +1,127 @@
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
-use federated_core::ids::{Digest, DigestBuilder};
+use federated_core::{
+    ids::{Digest, DigestBuilder},
+    model::{ModelError, ModelLayout, ModelParameters, bytes_of_mut},
+};
 
-use super::{StateError, files};
+use super::{StateError, StateFolder, files};
 
-/// How many bytes are read at a time when the beginning of a download is digested.
-const BLOCK: usize = 1 << 20;
+/// Models of at least so many bytes are written to the folder while they arrive. Smaller ones are sooner fetched again,
+/// even over a slow line, than every round's model is worth a file.
+const WORTH_A_FILE: u64 = 16 << 20;
 
-/// A model that is being downloaded: its bytes go to `<digest>.part`, which becomes `<digest>` when all are there and
-/// the digest is right.
+/// A model that is being downloaded: its values, as far as they have come.
 ///
-/// The content is named by its digest, so two that write the same file write the same bytes at the same places.
+/// The bytes of a large one also go to `<digest>.part`, which becomes `<digest>` when all are there and the digest is
+/// right. The content is named by its digest, so two that write the same file write the same bytes at the same places.
 pub(crate) struct PartialModel {
-    file: File,
-    path: PathBuf,
+    layout: ModelLayout,
+    values: Vec<f32>,
     digest: Digest,
     hasher: DigestBuilder,
-    length: u64,
+    length: usize,
+    path: PathBuf,
+    file: Option<File>,
 }
 
 impl PartialModel {
-    /// Goes on with the bytes of an earlier download, or starts with none.
-    pub(super) fn open(path: &Path, digest: Digest, total: u64) -> Result<Self, StateError> {
-        let part = files::with_suffix(path, ".part");
+    /// Goes on with the bytes of an earlier download, or starts with none. `memory` is used for the values, whatever it
+    /// holds.
+    pub(super) fn open(
+        path: &Path,
+        digest: Digest,
+        layout: &ModelLayout,
+        memory: Vec<f32>,
+    ) -> Result<Self, StateError> {
+        let elements = usize::try_from(layout.elements()).map_err(|_| ModelError::LayoutSize {
+            limit: "as many elements as this machine can address",
+            found: layout.elements(),
+        })?;
+        let mut values = memory;
+        if values.capacity() < elements {
+            values = vec![0.0; elements];
+        }
+        values.resize(elements, 0.0);
+        let mut partial = Self {
+            layout: layout.clone(),
+            values,
+            digest,
+            hasher: DigestBuilder::new(),
+            length: 0,
+            path: path.to_owned(),
+            file: None,
+        };
+        if layout.bytes() >= WORTH_A_FILE {
+            partial.read_beginning()?;
+        }
+        Ok(partial)
+    }
+
+    fn read_beginning(&mut self) -> Result<(), StateError> {
+        let part = files::with_suffix(&self.path, ".part");
         let mut options = OpenOptions::new();
         let mut file = files::private(options.read(true).write(true).create(true).truncate(false))
             .open(&part)
             .map_err(StateError::write(&part))?;
         let there = file.metadata().map_err(StateError::read(&part))?.len();
-        let mut hasher = DigestBuilder::new();
-        let length = if there > total {
+        if there > self.layout.bytes() {
             file.set_len(0).map_err(StateError::write(&part))?;
-            0
         } else {
-            digest_of(&mut file, &mut hasher, there).map_err(StateError::read(&part))?
-        };
-        let path = path.to_owned();
-        Ok(Self { file, path, digest, hasher, length })
+            let length = usize::try_from(there).unwrap_or(usize::MAX);
+            let beginning = bytes_of_mut(&mut self.values).get_mut(..length).unwrap_or_default();
+            file.read_exact(beginning).map_err(StateError::read(&part))?;
+            self.hasher.update(beginning);
+            self.length = length;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    pub(super) const fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// How many bytes are there: where the download goes on.
     pub(crate) const fn length(&self) -> u64 {
-        self.length
+        self.length as u64
     }
 
-    /// Adds the next bytes.
+    /// Adds the next bytes; whatever is beyond the model's end is left out.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StateError> {
-        self.file.write_all(bytes).map_err(StateError::write(&self.path))?;
+        let free = bytes_of_mut(&mut self.values).get_mut(self.length..).unwrap_or_default();
+        let length = bytes.len().min(free.len());
+        let (place, bytes) = (free.get_mut(..length), bytes.get(..length).unwrap_or_default());
+        place.unwrap_or_default().copy_from_slice(bytes);
         self.hasher.update(bytes);
-        self.length += bytes.len() as u64;
-        Ok(())
+        self.length += length;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(bytes).map_err(StateError::write(&self.path))
     }
 
-    /// Checks the digest and puts the model in place. A download with the wrong digest is thrown away.
-    pub(crate) fn finish(self) -> Result<(), StateError> {
-        let (part, expected) = (files::with_suffix(&self.path, ".part"), self.digest);
-        let found = self.hasher.finish();
+    /// When all is there: checks the digest and hands the model over. A download with the wrong digest is thrown away;
+    /// one that broke off is kept for when it goes on.
+    pub(crate) fn finish(self, folder: &StateFolder) -> Result<(), StateError> {
+        if self.length() < self.layout.bytes() {
+            folder.shelve(self);
+            return Ok(());
+        }
+        let part = files::with_suffix(&self.path, ".part");
+        let (expected, found) = (self.digest, self.hasher.finish());
         if found != expected {
             files::remove(&part)?;
             return Err(StateError::Digest { expected, found });
         }
-        let place = || {
-            self.file.sync_all()?;
-            fs::rename(&part, &self.path)?;
-            files::sync_parent(&self.path)
-        };
-        place().map_err(StateError::write(&self.path))
-    }
-}
-
-/// Digests the first `length` bytes and leaves the file at their end.
-fn digest_of(file: &mut File, hasher: &mut DigestBuilder, length: u64) -> std::io::Result<u64> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut block = vec![0; BLOCK];
-    let mut beginning = file.take(length);
-    let mut done = 0;
-    loop {
-        let read = beginning.read(&mut block)?;
-        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(done);
-        };
-        hasher.update(bytes);
-        done += read as u64;
+        let model = ModelParameters::new(self.layout, self.values)?;
+        if self.file.is_some() {
+            // Not synced: after a power failure the digest tells whether it is whole.
+            fs::rename(&part, &self.path).map_err(StateError::write(&self.path))?;
+        }
+        folder.hand_over(expected, model);
+        Ok(())
     }
 }

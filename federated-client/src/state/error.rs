@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use federated_core::{fault::Fault, ids::Digest, model::ModelError};
+use federated_core::{compression::CompressionError, fault::Fault, ids::Digest, model::ModelError};
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum StateError {
     /// The bytes are no model of the layout.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The update cannot be encoded as its task asks.
+    #[error(transparent)]
+    Encoding(#[from] CompressionError),
 }
 
 impl StateError {
@@ -53,6 +56,11 @@ impl StateError {
             Self::Read { .. } | Self::Write { .. } => Fault::Environment,
             Self::Digest { .. } => Fault::Peer,
             Self::Model(error) => error.fault(),
+            // The values are this site's own.
+            Self::Encoding(error) => match error.fault() {
+                Fault::Peer => Fault::Caller,
+                fault => fault,
+            },
         }
     }
 

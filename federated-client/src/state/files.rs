@@ -2,11 +2,14 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
 
 use super::StateError;
+
+/// What a file's name ends with until it is whole.
+const TEMPORARY: &str = ".new";
 
 /// Makes a folder, and those above it, that only its owner may enter.
 pub(super) fn create_folder(path: &Path) -> Result<(), StateError> {
@@ -17,34 +20,65 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StateError> {
     builder.create(path).map_err(StateError::write(path))
 }
 
-/// Writes the parts one after another under a temporary name, makes them durable, and puts them in place in one step.
+/// Writes the parts one after another under a temporary name, and puts them in place in one step.
+///
+/// The file survives the end of the process. After a failure of the machine it may be cut short, or absent. What is at
+/// the temporary name, if anything, is written over: that is much faster than a new file.
+pub(super) fn put(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
+    write(path, parts, |_| Ok(()))
+}
+
+/// Leaves a file that is no longer wanted for the next [`put`] at `next`. That it is absent is fine.
+pub(super) fn recycle(path: &Path, next: &Path) -> Result<(), StateError> {
+    match fs::rename(path, with_suffix(next, TEMPORARY)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::write(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// As [`put`], and the file survives a failure of the machine too.
 pub(super) fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
+    write(path, parts, File::sync_all)?;
+    match path.parent() {
+        Some(folder) if cfg!(unix) => {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(StateError::write(path))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(
+    path: &Path,
+    parts: &[&[u8]],
+    before_it_counts: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), StateError> {
     let write = || {
-        let temporary = with_suffix(path, ".new");
+        let temporary = with_suffix(path, TEMPORARY);
         let mut file =
-            private(OpenOptions::new().write(true).create(true).truncate(true)).open(&temporary)?;
+            private(OpenOptions::new().write(true).create(true).truncate(false)).open(&temporary)?;
         for part in parts {
             file.write_all(part)?;
         }
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_parent(path)
+        let length = file.stream_position()?;
+        file.set_len(length)?;
+        before_it_counts(&file)?;
+        fs::rename(&temporary, path)
     };
     write().map_err(StateError::write(path))
-}
-
-/// Makes a rename in the folder of `path` durable.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 /// Removes a file that may be absent.
 pub(super) fn remove(path: &Path) -> Result<(), StateError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::write(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder that may be absent, with all that is in it.
+pub(super) fn remove_folder(folder: &Path) -> Result<(), StateError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::write(folder)(error)),
         _ => Ok(()),
     }
 }

@@ -1,23 +1,28 @@
 //! The participant's folder: what must survive a restart.
 //!
 //! [`StateFolder`] is the whole; `download` writes a model as it arrives, so that a broken download goes on; `update`
-//! keeps a finished update until its round is over, so that a task is never answered with two different ones.
+//! keeps a finished update until its round is over, so that a task is never answered with two different ones. `encode`
+//! makes it short where the job asks for that, and `residual` keeps what it leaves out then.
 //!
 //! ```text
 //! lock                            held while a participant runs
-//! models/<digest>                 a model's values, complete and checked
+//! models/<digest>                 a large model's values, complete and checked
 //! models/<digest>.part            the beginning of one
 //! updates/<job>/<round>.<attempt> an update with its header
+//! residual/<job>/<round>.<attempt> what the updates of a top-k job left out, up to this one
+//! residual/<job>/<round>.<attempt>.tentative the same, while the update has no receipt
 //! final/<job>.safetensors         a job's newest model after its end
 //! ```
 
 mod download;
+mod encode;
 mod error;
 mod files;
 mod folder;
+mod residual;
 mod update;
 
 pub(crate) use download::PartialModel;
 pub use error::StateError;
 pub use folder::StateFolder;
-pub(crate) use update::StoredUpdate;
+pub(crate) use update::{StoredUpdate, Values};

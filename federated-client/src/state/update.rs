@@ -2,12 +2,16 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use bytes::Bytes;
 use federated_core::{
     ids::{Digest, DigestBuilder},
+    metrics::Metrics,
+    model::{ModelLayout, bytes_of},
     task::TrainTask,
-    update::ClientUpdate,
+    update::ExampleCount,
 };
 use federated_proto::{convert::UpdateHeader, v1};
 use prost::Message;
@@ -15,7 +19,7 @@ use prost::Message;
 use super::{StateError, files};
 
 /// What the file of an update starts with; a later layout of the file gets another text.
-const MAGIC: &[u8; 20] = b"federated.update.v1\n";
+const MAGIC: &[u8; 20] = b"federated.update.v2\n";
 /// Longest header accepted when reading, in bytes: the largest layout stays below.
 const MAX_HEADER: usize = 64 << 20;
 
@@ -24,32 +28,100 @@ const MAX_HEADER: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct StoredUpdate {
     path: PathBuf,
+    task: Digest,
     header: UpdateHeader,
     values_at: u64,
+    /// What travels, unless it was made by an earlier process.
+    content: Option<Content>,
+}
+
+/// What travels of an update, in memory.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// The values as they are: their memory is their wire form.
+    Plain(Arc<Vec<f32>>),
+    /// They are encoded.
+    Encoded(Bytes),
+}
+
+impl Content {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(values) => bytes_of(values),
+            Self::Encoded(bytes) => bytes,
+        }
+    }
+
+    fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Plain(values) => Bytes::from_owner(Shared(Arc::clone(values))),
+            Self::Encoded(bytes) => bytes.clone(),
+        }
+    }
+}
+
+/// What the coordinator is told of an update beside its values.
+pub(super) struct Report {
+    pub(super) layout: ModelLayout,
+    pub(super) examples: ExampleCount,
+    pub(super) metrics: Metrics,
+}
+
+/// Where an update's values are read from.
+pub(crate) enum Values {
+    /// From memory.
+    Memory(Bytes),
+    /// From here on in the update's file.
+    File(File),
+}
+
+/// Values whose wire form is sent from where they are.
+struct Shared(Arc<Vec<f32>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        bytes_of(&self.0)
+    }
 }
 
 impl StoredUpdate {
-    /// Writes an update, durably and in one step.
-    pub(super) fn write(path: &Path, task: &TrainTask, update: &ClientUpdate) -> Result<Self, StateError> {
-        let values = update.delta.to_le_bytes();
+    /// Writes an update, in one step.
+    ///
+    /// It survives the end of the process, whatever ends it. It is not synced: after a failure of the machine the digest
+    /// tells whether it is whole, and the task is done anew when it is not.
+    pub(super) fn write(
+        path: &Path,
+        task: &TrainTask,
+        report: Report,
+        content: Content,
+    ) -> Result<Self, StateError> {
+        let bytes = content.as_bytes();
         let header = UpdateHeader {
             task: task.id.clone(),
-            layout: update.delta.layout().clone(),
-            content: Digest::of(&values),
-            examples: update.examples,
-            metrics: update.metrics.clone(),
+            layout: report.layout,
+            content: Digest::of(bytes),
+            encoding: task.encoding,
+            bytes: bytes.len() as u64,
+            examples: report.examples,
+            metrics: report.metrics,
         };
         let encoded = v1::UpdateHeader::from(&header).encode_to_vec();
         let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let fingerprint = fingerprint(task);
-        files::replace(path, &[MAGIC, fingerprint.as_bytes(), &length, &encoded, &values])?;
-        Ok(Self { path: path.to_owned(), header, values_at: (MAGIC.len() + 32 + 4 + encoded.len()) as u64 })
+        let task = fingerprint(task);
+        files::put(path, &[MAGIC, task.as_bytes(), &length, &encoded, bytes])?;
+        let values_at = (MAGIC.len() + 32 + 4 + encoded.len()) as u64;
+        Ok(Self { path: path.to_owned(), task, header, values_at, content: Some(content) })
     }
 
-    /// The update at `path`, if it is whole and answers exactly this task.
+    /// Whether it answers exactly this task.
     ///
     /// A task of the same name may belong to another run of a job: then seed, model or settings differ, and the update
     /// is not its answer.
+    pub(super) fn answers(&self, task: &TrainTask) -> bool {
+        self.task == fingerprint(task)
+    }
+
+    /// The update at `path`, if it is whole and answers exactly this task.
     pub(super) fn find(path: &Path, task: &TrainTask) -> Result<Option<Self>, StateError> {
         let mut file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -82,9 +154,19 @@ impl StoredUpdate {
         let whole = header.task == task.id && digest_of_rest(file)? == header.content;
         Ok(whole.then(|| Self {
             path: path.to_owned(),
+            task: digest.into(),
             header,
             values_at: (MAGIC.len() + 32 + 4 + length) as u64,
+            content: None,
         }))
+    }
+
+    /// The memory of its values, when nobody else uses it.
+    pub(super) fn into_memory(self) -> Option<Vec<f32>> {
+        match self.content? {
+            Content::Plain(values) => Arc::into_inner(values),
+            Content::Encoded(_) => None,
+        }
     }
 
     /// What the coordinator is told before the values.
@@ -97,12 +179,17 @@ impl StoredUpdate {
         &self.path
     }
 
-    /// The values from byte `offset` on.
-    pub(crate) fn values_from(&self, offset: u64) -> Result<File, StateError> {
+    /// What travels of the values, from byte `offset` on.
+    pub(crate) fn values_from(&self, offset: u64) -> Result<Values, StateError> {
+        if let Some(content) = &self.content {
+            let bytes = content.to_bytes();
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            return Ok(Values::Memory(bytes.slice(offset..)));
+        }
         let open = || {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(self.values_at.saturating_add(offset)))?;
-            Ok(file)
+            Ok(Values::File(file))
         };
         open().map_err(StateError::read(&self.path))
     }

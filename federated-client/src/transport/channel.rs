@@ -16,6 +16,8 @@ use crate::config::CoordinatorAddress;
 /// Flow-control windows, in bytes: at 100 ms round trip 16 MiB allow 160 MB/s, the usual 64 KiB under 1 MB/s.
 const STREAM_WINDOW: u32 = 16 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
+/// Largest HTTP/2 frame accepted: sixteen times the usual size, so that content comes in pieces worth copying.
+const FRAME_BYTES: u32 = 256 << 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -66,6 +68,7 @@ fn endpoint(coordinator: &CoordinatorAddress) -> Result<Endpoint, tonic::transpo
         .origin(origin)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true))

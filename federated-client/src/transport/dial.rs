@@ -8,11 +8,17 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{SiteIdentity, Stage, TransportError, diagnosis::Parties, watched::Watched};
+use super::{
+    SiteIdentity, Stage, TransportError,
+    diagnosis::Parties,
+    watched::{Socket, Watched},
+};
 use crate::config::CoordinatorAddress;
 
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(10);
+/// How much the system is asked for, and given, at a time: sixteen TLS records.
+const SOCKET_BYTES: usize = 256 << 10;
 /// How long to wait for the coordinator's first bytes before speaking first.
 const GREETING: Duration = Duration::from_secs(2);
 
@@ -29,6 +35,7 @@ pub(super) async fn dial(
     let addresses = within(&parties, Stage::Resolve, resolve(coordinator)).await?;
     let tcp = within(&parties, Stage::Connect, connect(&parties, &addresses)).await?;
     let mut tls = within(&parties, Stage::Secure, secure(&parties, identity, tcp)).await?;
+    tls.get_mut().1.set_buffer_limit(Some(SOCKET_BYTES));
     let mut first = vec![0; 64];
     let length = match timeout(GREETING, tls.read(&mut first)).await {
         Ok(Ok(0)) => {
@@ -80,11 +87,12 @@ async fn secure(
     parties: &Parties,
     identity: &SiteIdentity,
     tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, TransportError> {
+) -> Result<TlsStream<Socket>, TransportError> {
     let host = parties.coordinator.host();
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| TransportError::WrongHost { host: host.to_owned(), detail: error.to_string() })?;
-    let connected = TlsConnector::from(identity.tls()).connect(name, tcp).await;
+    let connected =
+        TlsConnector::from(identity.tls()).connect(name, Socket::with_capacity(SOCKET_BYTES, tcp)).await;
     connected.map_err(|error| match parties.explain(&error) {
         TransportError::Broken { detail } => {
             TransportError::NotACoordinator { address: parties.coordinator.authority(), detail }

@@ -8,12 +8,15 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
 use super::{TransportError, diagnosis::Parties};
+
+/// The TLS library reads 4 KiB at a time; the system is asked for more at once.
+pub(super) type Socket = BufReader<TcpStream>;
 
 /// Why a connection broke, once it has.
 ///
@@ -22,14 +25,14 @@ pub(super) type Failure = Arc<OnceLock<TransportError>>;
 
 /// The stream, with bytes in front that were read to see whether the coordinator accepts us.
 pub(super) struct Watched {
-    inner: TlsStream<TcpStream>,
+    inner: TlsStream<Socket>,
     parties: Parties,
     first: Vec<u8>,
     failure: Failure,
 }
 
 impl Watched {
-    pub(super) fn new(inner: TlsStream<TcpStream>, parties: Parties, first: Vec<u8>) -> Self {
+    pub(super) fn new(inner: TlsStream<Socket>, parties: Parties, first: Vec<u8>) -> Self {
         let failure = Failure::default();
         Self { inner, parties, first, failure }
     }

@@ -68,6 +68,8 @@ pub(crate) enum Action {
     Decline { task: TaskId, reason: String, message: String },
     /// End the transfers of a task.
     Cancel { task: TaskId },
+    /// Note that the update of a task has its receipt.
+    ConfirmUpdate { task: TaskId },
     /// Throw the update of a task away.
     DiscardUpdate { task: TaskId },
     /// Throw all updates of a job away.

@@ -97,6 +97,7 @@ impl Machine {
             Input::Failed { task, reason, message } => self.failed(task, reason, message),
             Input::Submitted { task, duplicate } => {
                 let mut actions = self.advance(&task, &[Stage::Uploading], Stage::Submitted);
+                actions.push(Action::ConfirmUpdate { task: task.clone() });
                 actions.push(Action::Report(ParticipantEvent::Submitted { task, duplicate }));
                 actions
             }

@@ -41,7 +41,11 @@ fn deeds(actions: Vec<Action>) -> Vec<Action> {
     let counts = |action: &Action| {
         !matches!(
             action,
-            Action::Report(_) | Action::RetainModels | Action::DiscardUpdate { .. } | Action::Cancel { .. }
+            Action::Report(_)
+                | Action::RetainModels
+                | Action::ConfirmUpdate { .. }
+                | Action::DiscardUpdate { .. }
+                | Action::Cancel { .. }
         )
     };
     actions.into_iter().filter(counts).collect()
@@ -71,7 +75,7 @@ fn a_task_is_fetched_trained_and_uploaded_once_however_often_it_is_named() {
     assert!(machine.handle(again()).is_empty());
     let actions = machine.handle(submitted(&task, false));
     let event = ParticipantEvent::Submitted { task: task.id.clone(), duplicate: false };
-    assert_eq!(actions, [Action::Report(event)]);
+    assert_eq!(actions, [Action::ConfirmUpdate { task: task.id.clone() }, Action::Report(event)]);
     assert_eq!(machine.models(), [task.model].into());
 }
 
