@@ -1,3 +1,6 @@
 //! Benchmarks of Federated. Run them with `cargo bench -p federated-benches`.
 //!
 //! Each group has a row `floor` that moves the same bytes without doing the work: the ratio to it is what counts.
+//!
+//! The program `roundtrip` measures whole rounds of a real federation, beside a floor of plain TLS:
+//! `cargo run --release -p federated-benches --bin roundtrip -- --help`.
