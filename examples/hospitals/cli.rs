@@ -3,6 +3,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use federated_client::device::Device;
+use federated_core::compression::Encoding;
 
 use crate::hospitals::{
     experiment::Experiment,
@@ -62,6 +63,9 @@ pub(crate) struct Options {
     /// Repeat with so many seeds, counted up from --seed, and show mean and standard deviation.
     #[arg(long, default_value = "1")]
     seeds: NonZeroU32,
+    /// How updates travel: f32, bf16, f16, int8, int4 or top-k:FRACTION, each also with +zstd.
+    #[arg(long, value_name = "CODEC", default_value_t = Encoding::PLAIN)]
+    compression: Encoding,
     /// Where the hospitals train: cpu, auto or cuda:N (needs --features cuda).
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -89,6 +93,7 @@ impl Options {
             local_epochs: self.local_epochs.unwrap_or(EPOCHS),
             batch_size: self.batch_size.unwrap_or(BATCH),
             learning_rate: self.lr.unwrap_or(if sgd { 1.0 } else { 0.03 }),
+            compression: self.compression,
         };
         recipe.strategy()?;
         Ok(Experiment { split: self.split, recipe, device: self.device })
@@ -122,7 +127,7 @@ mod tests {
         let Experiment { split, recipe, device } = options.experiment().unwrap();
         assert_eq!((split, device), (Split::Own, Device::Cpu));
         assert_eq!((recipe.rounds.get(), recipe.local_epochs.get(), recipe.batch_size.get()), (30, 2, 16));
-        assert_eq!(recipe.learning_rate, 0.03);
+        assert_eq!((recipe.learning_rate, recipe.compression), (0.03, Encoding::PLAIN));
         assert_eq!(options.seeds().collect::<Vec<_>>(), [42]);
         let options = parse("--seed 7 --seeds 3").unwrap().options;
         assert_eq!(options.seeds().collect::<Vec<_>>(), [7, 8, 9]);
@@ -130,9 +135,15 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in
-            ["--rounds 0", "--seeds 0", "--device gpu", "--split all", "--strategy sgd", "coordinator"]
-        {
+        for line in [
+            "--rounds 0",
+            "--seeds 0",
+            "--device gpu",
+            "--split all",
+            "--strategy sgd",
+            "--compression gzip",
+            "coordinator",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
         for line in

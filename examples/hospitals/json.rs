@@ -158,6 +158,7 @@ mod tests {
             local_epochs: NonZeroU32::MIN,
             batch_size: NonZeroU32::MIN,
             learning_rate: 0.1,
+            compression: federated_core::compression::Encoding::PLAIN,
         };
         Experiment { split: Split::Own, recipe, device: Device::Cpu }
     }

@@ -9,6 +9,7 @@ use federated_client::{
     trainer::{DenseNetwork, LocalTrainer, StopSignal, TabularTrainer},
 };
 use federated_core::{
+    compression::Encoding,
     ids::{RoundNumber, TaskId},
     model::ModelParameters,
     task::{TrainTask, task_seed},
@@ -40,6 +41,7 @@ pub(crate) fn train_in_one_place(
         model: initial.digest(),
         work: recipe.work_in_one_place()?,
         cohort_size: 1,
+        encoding: Encoding::PLAIN,
         settings: Default::default(),
     };
     let layout = initial.layout().clone();
@@ -86,6 +88,7 @@ mod tests {
             local_epochs: number(2),
             batch_size: number(8),
             learning_rate: 0.1,
+            compression: Encoding::PLAIN,
         };
         train_in_one_place(name, table(), Device::Cpu, &recipe, seed).unwrap()
     }

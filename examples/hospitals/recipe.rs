@@ -3,6 +3,7 @@ use std::{fmt, num::NonZeroU32};
 use anyhow::Result;
 use clap::ValueEnum;
 use federated_core::{
+    compression::{Codec, Encoding},
     config::{ConfigError, JobConfig, StrategyConfig},
     strategy::LocalWork,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Recipe {
     pub(crate) batch_size: NonZeroU32,
     /// Step size.
     pub(crate) learning_rate: f32,
+    /// How updates travel.
+    pub(crate) compression: Encoding,
 }
 
 impl Recipe {
@@ -51,7 +54,8 @@ impl Recipe {
 
     /// The job in which they train.
     pub(crate) fn training_job(&self, seed: u64, normalisation: &Normalisation) -> String {
-        job("training", seed, self.rounds, &self.strategy_toml(), &normalisation.to_settings())
+        let job = job("training", seed, self.rounds, &self.strategy_toml(), &normalisation.to_settings());
+        job + &self.compression_toml()
     }
 
     fn strategy_toml(&self) -> String {
@@ -61,6 +65,18 @@ impl Recipe {
             text += &format!("local_epochs = {local_epochs}\nbatch_size = {batch_size}\n");
         }
         text
+    }
+
+    fn compression_toml(&self) -> String {
+        let Encoding { codec, zstd } = self.compression;
+        let codec = match codec {
+            Codec::F32 => "\"none\"".to_owned(),
+            Codec::TopK(fraction) => {
+                format!("\"top-k\"\nfraction = {:?}", f64::from(fraction.millionths()) / 1e6)
+            }
+            _ => format!("\"{}\"", Encoding::new(codec)),
+        };
+        format!("[compression]\ncodec = {codec}\nzstd = {zstd}\n")
     }
 
     /// The strategy, as the coordinator will read it.
@@ -106,6 +122,7 @@ mod tests {
             local_epochs: number(2),
             batch_size: number(16),
             learning_rate: 0.03,
+            compression: Encoding::PLAIN,
         }
     }
 
@@ -128,6 +145,17 @@ mod tests {
         assert_eq!(job.settings["split_seed"], "7");
         assert_eq!(Normalisation::from_settings(&job.settings).unwrap(), normalisation);
         assert_eq!(job.strategy, recipe(Learning::Fedavg).strategy().unwrap());
+    }
+
+    #[test]
+    fn the_job_names_the_encoding_of_updates() {
+        let normalisation = normalisation();
+        for text in ["f32", "f32+zstd", "bf16", "f16", "int8+zstd", "int4", "top-k:0.01+zstd", "top-k:1"] {
+            let compression = text.parse().unwrap();
+            let recipe = Recipe { compression, ..recipe(Learning::Fedavg) };
+            let job = JobConfig::parse(&recipe.training_job(7, &normalisation)).unwrap();
+            assert_eq!(job.compression, compression, "{text}");
+        }
     }
 
     #[test]

@@ -73,7 +73,9 @@ fn drawn_for_test(hospital: Hospital, patients: &[Patient], seed: u64) -> Vec<bo
     for ill in [false, true] {
         let with_label = patients.iter().enumerate().filter(|(_, patient)| patient.ill == ill);
         let mut order: Vec<usize> = with_label.map(|(index, _)| index).collect();
-        order.sort_by_cached_key(|index| Fingerprint::of(format!("split {seed} {hospital} {index}").as_bytes()));
+        order.sort_by_cached_key(|index| {
+            Fingerprint::of(format!("split {seed} {hospital} {index}").as_bytes())
+        });
         let third = (order.len() + 1) / 3;
         order.iter().take(third).for_each(|index| drawn[*index] = true);
     }

@@ -94,6 +94,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use federated_core::{
+        compression::Encoding,
         config::JobConfig,
         ids::{RoundNumber, TaskId},
     };
@@ -114,6 +115,7 @@ mod tests {
             work: job.strategy.build().local_work(RoundNumber::FIRST),
             seed: 9,
             cohort_size: 4,
+            encoding: Encoding::PLAIN,
             settings: job.settings,
         }
     }
@@ -131,6 +133,7 @@ mod tests {
             local_epochs: number(2),
             batch_size: number(16),
             learning_rate: 0.03,
+            compression: Encoding::PLAIN,
         };
         let moments = Moments::of(columns, &trainer().patients).unwrap();
         recipe.training_job(seed, &Normalisation::new(columns, &moments).unwrap())
