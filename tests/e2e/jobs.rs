@@ -170,12 +170,7 @@ async fn a_model_can_be_downloaded_from_any_offset_on() {
     let result = raw.fetch(&Bytes::from_static(&[7; 32]), 0).await;
     assert_refused(result, Code::NotFound, "MODEL_UNKNOWN", "");
     let result = raw.fetch(&Bytes::from_static(b"short"), 0).await;
-    assert_refused(
-        result,
-        Code::InvalidArgument,
-        "MESSAGE_INVALID",
-        "a digest has 32 bytes, found 5",
-    );
+    assert_refused(result, Code::InvalidArgument, "MESSAGE_INVALID", "a digest has 32 bytes, found 5");
     let status = operator.until("heart", |status| status.bytes_down > 0).await;
     assert!(status.bytes_down >= size, "{}", status.bytes_down);
 }

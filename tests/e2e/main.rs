@@ -1,13 +1,14 @@
 //! A coordinator and its peers over real TLS sockets on loopback: what works, and what happens to bad input.
 //!
 //! One module a topic. `rounds` and `jobs` are how it goes; `certificates`, `content`, `uploads`, `tasks`, `versions`
-//! and `network` are what a peer may do wrong; `absence` and `restart` are what may happen to either side.
+//! and `network` are what a peer may do wrong; `compression` is all of that for encoded updates; `absence` and `restart` are what may happen to either side.
 //! Those send bare messages. `participants`, `sites` and `lines` run the library's participant: at work, turned away,
 //! and over lines that break; `processes` kills it as a process of its own. `preflight` and
 //! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
 
 mod absence;
 mod certificates;
+mod compression;
 mod content;
 mod jobs;
 mod lines;

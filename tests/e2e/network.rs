@@ -87,7 +87,7 @@ async fn a_message_beyond_the_limit_is_refused_and_the_connection_goes_on() {
     let chunk = v1::Chunk { offset: 0, data: vec![0; 9 << 20].into() };
     let part = Some(Part::Chunk(chunk));
     let status = raw.send(vec![v1::SubmitUpdateRequest { part }]).await.expect_err("too large");
-    assert!(status.message().contains("message length too large"), "{status:?}");
+    assert!(status.message().contains("message length"), "{status:?}");
     raw.negotiate(0, 0).await.expect("the connection goes on");
     works(&federation).await;
 }

@@ -41,6 +41,8 @@ pub struct Job {
     pub absence: &'static str,
     /// The pause before an abandoned round is tried again.
     pub retry: &'static str,
+    /// The job file's table `[compression]`, for instance `codec = "int8"`; none when empty.
+    pub compression: &'static str,
     /// The model that the first round starts from.
     pub model: ModelParameters,
 }
@@ -61,6 +63,7 @@ impl Job {
             deadline: "1h",
             absence: "1h",
             retry: "0s",
+            compression: "",
             model: model(2, 0.0),
         }
     }
@@ -80,8 +83,13 @@ impl Job {
             deadline,
             absence,
             retry,
+            compression,
             ..
         } = self;
+        let compression = match *compression {
+            "" => String::new(),
+            table => format!("[compression]\n{table}"),
+        };
         format!(
             r#"
             name = "{name}"
@@ -102,6 +110,7 @@ impl Job {
             deadline = "{deadline}"
             absence = "{absence}"
             retry = "{retry}"
+            {compression}
             "#
         )
     }

@@ -1,7 +1,10 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use federated_proto::v1::{self, directive::Kind, participation_client::ParticipationClient};
+use federated_proto::{
+    v1::{self, directive::Kind, participation_client::ParticipationClient},
+    version::MINOR_MAX,
+};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming, transport::Channel};
@@ -46,7 +49,15 @@ impl RawParticipant {
     /// # Panics
     /// When the coordinator refuses.
     pub async fn attend(&mut self) -> Attendance {
-        let minor = self.negotiate(0, 0).await.expect("the coordinator accepts us").minor;
+        self.attend_up_to(MINOR_MAX).await
+    }
+
+    /// The same as a participant that speaks no later minor version than this.
+    ///
+    /// # Panics
+    /// When the coordinator refuses.
+    pub async fn attend_up_to(&mut self, minor_max: u32) -> Attendance {
+        let minor = self.negotiate(0, minor_max).await.expect("the coordinator accepts us").minor;
         let request = v1::AttendRequest { minor };
         let answer = within("the answer to Attend", self.client.attend(request)).await;
         let stream = answer.expect("the coordinator lets us attend").into_inner();

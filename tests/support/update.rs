@@ -1,7 +1,12 @@
 use bytes::Bytes;
-use federated_core::{ids::Digest, model::values_to_le_bytes};
+use federated_core::{
+    compression::encode,
+    ids::Digest,
+    model::{values_from_le_bytes, values_to_le_bytes},
+};
 use federated_proto::{
     chunk::split,
+    convert::UpdateHeader,
     v1::{self, submit_update_request::Part},
 };
 
@@ -36,9 +41,29 @@ impl Update {
             size_bytes: bytes.len() as u64,
             examples,
             metrics: [("loss".to_owned(), f64::from(values[0]))].into(),
+            encoding: None,
         };
         let step = 1 << 20;
         Self { header, bytes, step }
+    }
+
+    /// The same update in this encoding, for instance `int8+zstd`.
+    #[must_use]
+    pub fn encoded(self, encoding: &str) -> Self {
+        let encoding = encoding.parse().expect("an encoding");
+        let values = values_from_le_bytes(&self.bytes);
+        let bytes = encode(encoding, &values, self.header.examples).expect("values that can be encoded");
+        let mut header = UpdateHeader::try_from(self.header).expect("a header");
+        header.encoding = encoding;
+        Self { header: (&header).into(), ..self }.with_bytes(bytes)
+    }
+
+    /// The same header about other bytes, with their true length and digest.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: Vec<u8>) -> Self {
+        self.header.size_bytes = bytes.len() as u64;
+        self.header.digest = digest(&bytes);
+        Self { bytes: bytes.into(), ..self }
     }
 
     /// The same update for another task.
