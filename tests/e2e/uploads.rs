@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use federated_proto::v1;
+use federated_server::config::ChunkSize;
 use federated_tests::{
     ClientTls, Fault, FaultProxy, Federation, Job, OpenUpload, RawParticipant, Site, Update, assert_refused,
-    model,
+    model, within,
 };
+use tokio::task::JoinSet;
 use tonic::Code;
 
 /// Values of the model in these tests: several chunks of the usual size.
@@ -232,6 +234,26 @@ async fn more_uploads_than_allowed_wait_for_their_turn() {
     let (receipt, ()) = tokio::join!(waiting, rest);
     receipt.expect("a receipt");
     assert_eq!(operator.completed("heart").await.1, model(FEATURES, 2.0));
+}
+
+#[tokio::test]
+async fn uploads_that_share_little_memory_all_come_through() {
+    let federation =
+        Federation::start_with(|limits| limits.upload_memory = ChunkSize::MAX.bytes().try_into().unwrap())
+            .await;
+    let mut operator = federation.operator().await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let sites = Site::join_all(&federation, names).await;
+    operator.start(&large_job(8)).await;
+    let mut contributing = JoinSet::new();
+    for mut site in sites {
+        contributing.spawn(async move {
+            site.contribute(1.0, 1).await;
+            site
+        });
+    }
+    let _attending = within("eight receipts", contributing.join_all()).await;
+    assert_eq!(operator.completed("heart").await.1, model(FEATURES, 1.0));
 }
 
 #[tokio::test]

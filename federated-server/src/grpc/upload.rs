@@ -143,7 +143,19 @@ impl Uploads {
             let offset = chunk.offset;
             let data = sequence.accept(chunk).map_err(failure)?;
             let budget = u32::try_from(data.len()).unwrap_or(u32::MAX);
-            let Ok(room) = Arc::clone(&self.memory).acquire_many_owned(budget).await else { break };
+            let room = {
+                let mut room = std::pin::pin!(Arc::clone(&self.memory).acquire_many_owned(budget));
+                loop {
+                    tokio::select! {
+                        biased;
+                        room = &mut room => break room,
+                        // What is gathered takes the room that others wait for.
+                        begun = intake.write(), if intake.has_gathered() => begun?,
+                    }
+                }
+            };
+            // The semaphore is never closed.
+            let Ok(room) = room else { break };
             intake.take(Piece { offset, data, _room: room }).await?;
             // What waits for the disk is not the participant's slowness.
             progress.resume();
