@@ -1,9 +1,8 @@
 //! Uploads that break off, stall, come twice, or are too many.
 
-use std::time::Duration;
+use std::{num::NonZero, time::Duration};
 
 use federated_proto::v1;
-use federated_server::config::ChunkSize;
 use federated_tests::{
     ClientTls, Fault, FaultProxy, Federation, Job, OpenUpload, RawParticipant, Site, Update, assert_refused,
     model, within,
@@ -238,9 +237,8 @@ async fn more_uploads_than_allowed_wait_for_their_turn() {
 
 #[tokio::test]
 async fn uploads_that_share_little_memory_all_come_through() {
-    let federation =
-        Federation::start_with(|limits| limits.upload_memory = ChunkSize::MAX.bytes().try_into().unwrap())
-            .await;
+    // Room for one piece at a time.
+    let federation = Federation::start_with(|limits| limits.upload_memory = NonZero::<usize>::MIN).await;
     let mut operator = federation.operator().await;
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let sites = Site::join_all(&federation, names).await;

@@ -42,8 +42,8 @@ pub struct Limits {
     pub max_connections: NonZeroUsize,
     /// Updates uploaded at one time. 64 by default.
     pub max_uploads: NonZeroUsize,
-    /// Bytes of updates that may wait for the disk at one time, of all uploads together; at least
-    /// [`ChunkSize::MAX`]. 16 MiB by default.
+    /// Bytes of updates that may wait for the disk at one time, of all uploads together; a single piece always may.
+    /// 16 MiB by default.
     pub upload_memory: NonZeroUsize,
     /// How long a peer may take for the TLS handshake. 10 s by default.
     pub handshake: Duration,

@@ -142,7 +142,9 @@ impl Uploads {
             let sequence = sequence.get_or_insert_with(|| ChunkSequence::new(chunk.offset, total));
             let offset = chunk.offset;
             let data = sequence.accept(chunk).map_err(failure)?;
-            let budget = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            // A piece that is larger than all the room there is takes all of it.
+            let budget = data.len().min(services.limits.upload_memory.get());
+            let budget = u32::try_from(budget).unwrap_or(u32::MAX);
             let room = {
                 let mut room = std::pin::pin!(Arc::clone(&self.memory).acquire_many_owned(budget));
                 loop {
