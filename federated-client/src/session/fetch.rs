@@ -62,7 +62,11 @@ async fn attempt(
     // However the call ended, what came stays: a folder that fails is the reason behind everything else.
     match keeping.await {
         Ok(kept) => kept?,
-        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
     came
 }
