@@ -55,7 +55,6 @@ pub(super) async fn stream(
     let digest = convert::digest("digest", &request.digest).map_err(|error| invalid(&error))?;
     let store = Arc::clone(&services.store);
     let model = services.files.clone().run(move || store.open_model(digest)).await?;
-    let model = Arc::new(model);
     let offset = request.offset;
     if offset > model.bytes() {
         let (expected, found) = (format!("0 to {}", model.bytes()), offset.to_string());

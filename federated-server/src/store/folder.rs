@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     StoreError, durable,
+    models::{ModelFiles, UNFINISHED},
     spool::{self, Spool},
 };
 use crate::config::SpoolConfig;
@@ -23,6 +24,7 @@ pub struct Store {
     /// Tells temporary files of this process apart.
     numbers: AtomicU64,
     spool: Box<dyn Spool>,
+    model_files: ModelFiles,
     /// Held as long as the store lives; the system releases it when the process ends, however it ends.
     _lock: File,
     /// After the lock: whoever waits for it finds the folder free.
@@ -55,7 +57,14 @@ impl Store {
             Ok(()) => {
                 let released = CancellationToken::new().drop_guard();
                 let spool = spool::open(spool, &root)?;
-                let store = Self { root, numbers: AtomicU64::new(0), spool, _lock: lock, released };
+                let store = Self {
+                    root,
+                    numbers: AtomicU64::new(0),
+                    spool,
+                    model_files: ModelFiles::default(),
+                    _lock: lock,
+                    released,
+                };
                 store.remove_leftovers()?;
                 Ok(store)
             }
@@ -79,16 +88,20 @@ impl Store {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Removes models that an earlier process did not finish.
+    /// Removes models that an earlier process did not finish, or no longer needed.
     fn remove_leftovers(&self) -> Result<(), StoreError> {
         let folder = self.root.join("models");
         for entry in fs::read_dir(&folder).map_err(StoreError::io("list", &folder))? {
             let path = entry.map_err(StoreError::io("list", &folder))?.path();
-            if path.extension().is_some_and(|extension| extension == "new") {
+            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
                 durable::remove(&path)?;
             }
         }
         Ok(())
+    }
+
+    pub(super) const fn model_files(&self) -> &ModelFiles {
+        &self.model_files
     }
 
     pub(super) fn spool(&self) -> &dyn Spool {

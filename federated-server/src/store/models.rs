@@ -1,9 +1,9 @@
 use std::{
-    collections::BTreeSet,
-    fs::{self, File},
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, OpenOptions},
     io::Write,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use federated_core::ids::{Digest, DigestBuilder};
@@ -11,16 +11,40 @@ use federated_proto::{WireError, convert::ModelContent};
 
 use super::{Store, StoreError, content, durable, positioned, writeback::Writeback};
 
+/// What a model's file is until the model is finished, and after it is no longer needed.
+pub(super) const UNFINISHED: &str = "new";
+
+/// Which models are being read, and a file that a new one may be written over.
+#[derive(Debug, Default)]
+pub(super) struct ModelFiles(Mutex<Files>);
+
+#[derive(Debug, Default)]
+struct Files {
+    open: BTreeMap<Digest, Weak<StoredModel>>,
+    /// Writing over a file is much faster than making a new one and removing the old.
+    spare: Option<PathBuf>,
+}
+
+impl ModelFiles {
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Store {
     fn model_path(&self, digest: Digest) -> PathBuf {
         self.root().join("models").join(digest.to_string())
     }
 
-    /// Opens a model's values for reading.
+    /// Opens a model's values for reading. All who read it at the same time share one file.
     ///
     /// # Errors
     /// [`StoreError::UnknownModel`] when there is none of this content.
-    pub fn open_model(&self, digest: Digest) -> Result<StoredModel, StoreError> {
+    pub fn open_model(&self, digest: Digest) -> Result<Arc<StoredModel>, StoreError> {
+        let mut files = self.model_files().lock();
+        if let Some(model) = files.open.get(&digest).and_then(Weak::upgrade) {
+            return Ok(model);
+        }
         let path = self.model_path(digest);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -30,7 +54,10 @@ impl Store {
             Err(error) => return Err(StoreError::io("open", path)(error)),
         };
         let bytes = file.metadata().map_err(StoreError::io("look at", &path))?.len();
-        Ok(StoredModel { file, path, bytes })
+        let model = Arc::new(StoredModel { file, path, bytes });
+        files.open.retain(|_, model| model.strong_count() > 0);
+        files.open.insert(digest, Arc::downgrade(&model));
+        Ok(model)
     }
 
     /// Begins a new model, whose digest will be known when it is written.
@@ -39,14 +66,23 @@ impl Store {
     /// [`StoreError::Io`] when the file cannot be made.
     pub fn new_model(&self, job: &str) -> Result<ModelWriter, StoreError> {
         // Two writers never share a temporary file, even if two operators start the same job at once.
-        let path = self.root().join("models").join(format!("{job}-{}.new", self.next_number()));
-        let file = Arc::new(File::create(&path).map_err(StoreError::io("make", &path))?);
+        let path = self.unfinished_path(job);
+        if let Some(spare) = self.model_files().lock().spare.take() {
+            fs::rename(spare, &path).map_err(StoreError::io("rename to", &path))?;
+        }
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = Arc::new(file.map_err(StoreError::io("make", &path))?);
         Ok(ModelWriter {
             path: Unfinished { path, published: false },
             file,
+            length: 0,
             writeback: Writeback::default(),
             hasher: DigestBuilder::new(),
         })
+    }
+
+    fn unfinished_path(&self, name: &str) -> PathBuf {
+        self.root().join("models").join(format!("{name}-{}.{UNFINISHED}", self.next_number()))
     }
 
     /// Removes every model but these, for instance one whose job was refused. Nobody may be writing a model meanwhile.
@@ -65,12 +101,25 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a model that no job needs any more.
+    /// Removes a model that no job needs any more. Whoever reads it can read it to its end; if nobody does, the next
+    /// new model is written over its file.
     ///
     /// # Errors
     /// [`StoreError::Io`] when it cannot be removed.
     pub fn remove_model(&self, digest: Digest) -> Result<(), StoreError> {
-        durable::remove(&self.model_path(digest))
+        let mut files = self.model_files().lock();
+        let path = self.model_path(digest);
+        let is_read = files.open.get(&digest).is_some_and(|model| model.strong_count() > 0);
+        if is_read || files.spare.is_some() {
+            return durable::remove(&path);
+        }
+        let spare = self.unfinished_path("spare");
+        match fs::rename(&path, &spare) {
+            Ok(()) => files.spare = Some(spare),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("rename to", spare)(error)),
+        }
+        Ok(())
     }
 }
 
@@ -120,6 +169,7 @@ impl Drop for Unfinished {
 pub struct ModelWriter {
     path: Unfinished,
     file: Arc<File>,
+    length: u64,
     writeback: Writeback,
     hasher: DigestBuilder,
 }
@@ -134,7 +184,14 @@ impl ModelWriter {
         (&*self.file)
             .write_all(bytes)
             .and_then(|()| self.writeback.wrote(&self.file, bytes.len()))
-            .map_err(StoreError::io("write", &self.path.path))
+            .map_err(StoreError::io("write", &self.path.path))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Cuts off what is left of an earlier, longer model.
+    fn cut(&self) -> Result<(), StoreError> {
+        self.file.set_len(self.length).map_err(StoreError::io("cut", &self.path.path))
     }
 
     /// Makes the model durable under its digest.
@@ -142,6 +199,7 @@ impl ModelWriter {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn finish(self, store: &Store) -> Result<Digest, StoreError> {
+        self.cut()?;
         let digest = self.hasher.clone().finish();
         self.publish(store, digest)?;
         Ok(digest)
@@ -152,6 +210,7 @@ impl ModelWriter {
     /// # Errors
     /// [`StoreError::Content`] when it is not, which leaves nothing behind; [`StoreError::Io`].
     pub fn finish_as(self, store: &Store, announced: &ModelContent) -> Result<(), StoreError> {
+        self.cut()?;
         let file = File::open(&self.path.path).map_err(StoreError::io("read", &self.path.path))?;
         let expected = announced.digest;
         let checked = match content::check(file, &announced.layout, &self.path.path) {
@@ -193,6 +252,36 @@ mod tests {
         assert_eq!(files(), 1);
         store.retain_models(&BTreeSet::new()).unwrap();
         assert_eq!(files(), 0, "a model that no job needs is removed");
+    }
+
+    #[test]
+    fn a_new_model_is_written_over_an_old_one_that_nobody_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let write = |content: &[u8]| {
+            let mut writer = store.new_model("job").unwrap();
+            writer.write(content).unwrap();
+            writer.finish(&store).unwrap()
+        };
+        let read = |model: &StoredModel| {
+            let mut bytes = vec![0; usize::try_from(model.bytes()).unwrap()];
+            model.read_exact_at(&mut bytes, 0).unwrap();
+            bytes
+        };
+        let (first, second) = (write(b"the first, which is longer"), write(b"the second"));
+        store.remove_model(first).unwrap();
+        assert!(matches!(store.open_model(first), Err(StoreError::UnknownModel { .. })));
+        let third = store.open_model(write(b"the third")).unwrap();
+        assert_eq!(read(&third), b"the third");
+        assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 2);
+        // One that is being read stays as it is for its readers.
+        let reader = store.open_model(second).unwrap();
+        store.remove_model(second).unwrap();
+        write(b"the fourth");
+        assert_eq!(read(&reader), b"the second");
+        drop(store);
+        Store::open(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 2, "no spare file is left");
     }
 
     #[test]
