@@ -148,11 +148,14 @@ impl Federation {
     pub async fn spooled(&self, job: &str, round: u32, participant: &str, bytes: u64) {
         let path = format!("updates/{job}/{round}-1/{participant}.part");
         let path = self.config.state.join(path);
-        // The file begins with the digest of what it will hold.
-        let written = || std::fs::metadata(&path).map_or(0, |file| file.len().saturating_sub(32));
+        // The file begins with the digest of what it will hold, and with how much of that is there.
+        let written = || {
+            let file = std::fs::read(&path).ok()?;
+            Some(u64::from_le_bytes(file.get(32..40)?.try_into().ok()?))
+        };
         let wait = async {
             let mut pace = tokio::time::interval(Duration::from_millis(2));
-            while written() < bytes {
+            while written().unwrap_or_default() < bytes {
                 pace.tick().await;
             }
         };

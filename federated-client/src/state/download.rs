@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -15,10 +15,16 @@ use super::{StateError, StateFolder, files};
 /// even over a slow line, than every round's model is worth a file.
 const WORTH_A_FILE: u64 = 16 << 20;
 
+/// A model's file begins with how many bytes of its values follow (`u64`, little-endian), written after them. What is
+/// beyond may be of an earlier model, whose file is written over: that is much faster than a new file.
+pub(super) const COUNT_BYTES: usize = 8;
+/// What the file of a model that is no longer needed is called, beside the models.
+pub(super) const SPARE: &str = "spare";
+
 /// A model that is being downloaded: its values, as far as they have come.
 ///
 /// The bytes of a large one also go to `<digest>.part`, which becomes `<digest>` when all are there and the digest is
-/// right. The content is named by its digest, so two that write the same file write the same bytes at the same places.
+/// right.
 pub(crate) struct PartialModel {
     layout: ModelLayout,
     values: Vec<f32>,
@@ -64,19 +70,19 @@ impl PartialModel {
 
     fn read_beginning(&mut self) -> Result<(), StateError> {
         let part = files::with_suffix(&self.path, ".part");
-        let mut options = OpenOptions::new();
-        let mut file = files::private(options.read(true).write(true).create(true).truncate(false))
-            .open(&part)
-            .map_err(StateError::write(&part))?;
-        let there = file.metadata().map_err(StateError::read(&part))?.len();
-        if there > self.layout.bytes() {
-            file.set_len(0).map_err(StateError::write(&part))?;
-        } else {
-            let length = usize::try_from(there).unwrap_or(usize::MAX);
-            let beginning = bytes_of_mut(&mut self.values).get_mut(..length).unwrap_or_default();
-            file.read_exact(beginning).map_err(StateError::read(&part))?;
-            self.hasher.update(beginning);
-            self.length = length;
+        let mut file = open_part(&part, &self.path.with_file_name(SPARE)).map_err(StateError::write(&part))?;
+        let mut count = [0; COUNT_BYTES];
+        file.read_exact(&mut count).map_err(StateError::read(&part))?;
+        let there = usize::try_from(u64::from_le_bytes(count)).unwrap_or(usize::MAX);
+        let beginning = bytes_of_mut(&mut self.values).get_mut(..there).unwrap_or_default();
+        match file.read_exact(beginning) {
+            Ok(()) => {
+                self.hasher.update(beginning);
+                self.length = beginning.len();
+            }
+            // A failure of the machine cut it short.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(StateError::read(&part)(error)),
         }
         self.file = Some(file);
         Ok(())
@@ -98,9 +104,16 @@ impl PartialModel {
         let (place, bytes) = (free.get_mut(..length), bytes.get(..length).unwrap_or_default());
         place.unwrap_or_default().copy_from_slice(bytes);
         self.hasher.update(bytes);
+        let begin = self.length;
         self.length += length;
         let Some(file) = &mut self.file else { return Ok(()) };
-        file.write_all(bytes).map_err(StateError::write(&self.path))
+        let mut write = || {
+            file.seek(SeekFrom::Start((COUNT_BYTES + begin) as u64))?;
+            file.write_all(bytes)?;
+            file.rewind()?;
+            file.write_all(&(self.length as u64).to_le_bytes())
+        };
+        write().map_err(StateError::write(&self.path))
     }
 
     /// When all is there: checks the digest and hands the model over. A download with the wrong digest is thrown away;
@@ -117,11 +130,34 @@ impl PartialModel {
             return Err(StateError::Digest { expected, found });
         }
         let model = ModelParameters::new(self.layout, self.values)?;
-        if self.file.is_some() {
+        if let Some(file) = &self.file {
             // Not synced: after a power failure the digest tells whether it is whole.
-            fs::rename(&part, &self.path).map_err(StateError::write(&self.path))?;
+            file.set_len((COUNT_BYTES + self.length) as u64)
+                .and_then(|()| fs::rename(&part, &self.path))
+                .map_err(StateError::write(&self.path))?;
         }
         folder.hand_over(expected, model);
         Ok(())
     }
+}
+
+/// Opens the beginning of a model, at its start; makes one, preferably of the spare file, if there is none.
+fn open_part(part: &Path, spare: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = files::private(options.read(true).write(true));
+    match options.open(part) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let (mut file, made) = match options.open(spare) {
+        Ok(file) => (file, spare),
+        Err(_) => (options.create(true).truncate(true).open(part)?, part),
+    };
+    // None of the model is there: the file must not have the new name before it says so.
+    file.write_all(&[0; COUNT_BYTES])?;
+    file.rewind()?;
+    if made != part {
+        fs::rename(made, part)?;
+    }
+    Ok(file)
 }

@@ -13,7 +13,9 @@ use federated_core::{
 };
 
 use super::{
-    PartialModel, StateError, StoredUpdate, encode, files,
+    PartialModel, StateError, StoredUpdate,
+    download::{COUNT_BYTES, SPARE},
+    encode, files,
     residual::Residuals,
     update::{Content, Report},
 };
@@ -123,25 +125,35 @@ impl StateFolder {
         }
         let path = self.model_path(digest);
         let bytes = fs::read(&path).map_err(StateError::read(&path))?;
-        let (expected, found) = (*digest, Digest::of(&bytes));
+        let bytes = bytes.get(COUNT_BYTES..).unwrap_or_default();
+        let (expected, found) = (*digest, Digest::of(bytes));
         if found != expected {
             files::remove(&path)?;
             return Err(StateError::Digest { expected, found });
         }
-        Ok(ModelParameters::from_le_bytes(layout.clone(), &bytes)?)
+        Ok(ModelParameters::from_le_bytes(layout.clone(), bytes)?)
     }
 
-    /// Removes every model but these, and the beginnings of others.
+    /// Removes every model but these, and the beginnings of others. The file of a complete one is left for the next.
     pub(crate) fn retain_models(&self, digests: &BTreeSet<Digest>) -> Result<(), StateError> {
         self.recent().models.retain(|digest, _| digests.contains(digest));
         let names: BTreeSet<String> = digests.iter().map(ToString::to_string).collect();
         for path in files::list(&self.root.join("models"))? {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
-            if !stem.is_some_and(|stem| names.contains(stem)) {
+            if stem.is_some_and(|stem| stem == SPARE || names.contains(stem)) {
+                continue;
+            }
+            if path.extension().is_some() {
                 files::remove(&path)?;
+            } else {
+                fs::rename(&path, self.spare_model()).map_err(StateError::write(&path))?;
             }
         }
         Ok(())
+    }
+
+    fn spare_model(&self) -> PathBuf {
+        self.root.join("models").join(SPARE)
     }
 
     /// Keeps an update until [`StateFolder::discard_update`].
@@ -205,6 +217,7 @@ impl StateFolder {
     /// Throws all updates for a job away, and what they left out.
     pub(crate) fn discard_job(&self, job: &JobName) -> Result<(), StateError> {
         self.recent().forget_update(|update| update.job == *job);
+        files::remove(&self.spare_model())?;
         files::remove_folder(&self.job_folder(job))?;
         files::remove_folder(&self.residual_folder(job))
     }

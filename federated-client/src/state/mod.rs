@@ -8,6 +8,7 @@
 //! lock                            held while a participant runs
 //! models/<digest>                 a large model's values, complete and checked
 //! models/<digest>.part            the beginning of one
+//! models/spare                    the file of one that is no longer needed, to be written over
 //! updates/<job>/<round>.<attempt> an update with its header
 //! residual/<job>/<round>.<attempt> what the updates of a top-k job left out, up to this one
 //! residual/<job>/<round>.<attempt>.tentative the same, while the update has no receipt

@@ -69,14 +69,18 @@ fn a_broken_download_goes_on_where_it_was() {
     assert_eq!(model.as_le_bytes(), bytes);
 }
 
+fn large_model(elements: usize, first: f32) -> (ModelLayout, Vec<f32>, Digest) {
+    let layout = ModelLayout::new(vec![TensorSpec::new("w", [elements as u64])]).unwrap();
+    let values: Vec<f32> = (0..elements).map(|n| first + n as f32).collect();
+    let digest = Digest::of(bytes_of(&values));
+    (layout, values, digest)
+}
+
 #[test]
 fn a_large_download_goes_on_after_a_restart_and_is_read_as_often_as_needed() {
     let (root, state) = folder();
-    let elements = (17_usize << 20) / 4;
-    let layout = ModelLayout::new(vec![TensorSpec::new("w", [elements as u64])]).unwrap();
-    let values: Vec<f32> = (0..elements).map(|n| n as f32).collect();
-    let (bytes, digest) = (bytes_of(&values), Digest::of(bytes_of(&values)));
-    let (beginning, rest) = bytes.split_at(9 << 20);
+    let (layout, values, digest) = large_model((17 << 20) / 4, 0.0);
+    let (beginning, rest) = bytes_of(&values).split_at(9 << 20);
     let mut first = download(&state, &layout, digest);
     first.append(beginning).unwrap();
     drop((first, state));
@@ -88,6 +92,31 @@ fn a_large_download_goes_on_after_a_restart_and_is_read_as_often_as_needed() {
     for _ in 0..2 {
         assert_eq!(state.read_model(&digest, &layout).unwrap().values(), values);
     }
+}
+
+#[test]
+fn a_large_model_is_written_over_the_one_before_of_which_nothing_counts() {
+    let (root, state) = folder();
+    let models = || std::fs::read_dir(root.path().join("state/models")).unwrap().count();
+    for (elements, first) in [((18 << 20) / 4, 0.0), ((17 << 20) / 4, 7.0), ((19 << 20) / 4, 3.0)] {
+        let (layout, values, digest) = large_model(elements, first);
+        let mut partial = download(&state, &layout, digest);
+        assert_eq!(partial.length(), 0);
+        partial.append(&bytes_of(&values)[..5]).unwrap();
+        drop(partial);
+        let mut partial = download(&state, &layout, digest);
+        assert_eq!(partial.length(), 5);
+        partial.append(&bytes_of(&values)[5..]).unwrap();
+        partial.finish(&state).unwrap();
+        for _ in 0..2 {
+            assert_eq!(state.read_model(&digest, &layout).unwrap().values(), values);
+        }
+        assert_eq!(models(), 1);
+        state.retain_models(&BTreeSet::new()).unwrap();
+        assert_eq!(models(), 1);
+    }
+    state.discard_job(&fixture::task("heart", 1).id.job).unwrap();
+    assert_eq!(models(), 0, "nothing stays when the job is over");
 }
 
 #[test]
