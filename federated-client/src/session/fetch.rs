@@ -48,6 +48,13 @@ async fn attempt(
     digest: Digest,
     layout: &ModelLayout,
 ) -> Result<(), CallError> {
+    if PartialModel::is_only_in_memory(layout) {
+        let Some(mut partial) = state.download(digest, layout)? else { return Ok(()) };
+        let (offset, total) = (partial.length(), layout.bytes());
+        let came = receive(connection, digest, offset, total, Sink::Memory(&mut partial)).await;
+        partial.finish(state)?;
+        return came;
+    }
     let (folder, wanted) = (Arc::clone(state), layout.clone());
     let Some(partial) = blocking(move || folder.download(digest, &wanted)).await? else {
         return Ok(());
@@ -56,9 +63,7 @@ async fn attempt(
     let (pieces, received) = mpsc::channel(AHEAD);
     let folder = Arc::clone(state);
     let keeping = tokio::spawn(blocking(move || keep(partial, received, &folder)));
-    let came =
-        if offset < total { receive(connection, digest, offset, total, &pieces).await } else { Ok(()) };
-    drop(pieces);
+    let came = receive(connection, digest, offset, total, Sink::Thread(pieces)).await;
     // However the call ended, what came stays: a folder that fails is the reason behind everything else.
     match keeping.await {
         Ok(kept) => kept?,
@@ -71,14 +76,35 @@ async fn attempt(
     came
 }
 
-/// Passes the content on as it comes.
+/// Where the content goes.
+enum Sink<'a> {
+    /// Into memory: that is done as soon as it is handed to anyone.
+    Memory(&'a mut PartialModel),
+    /// To a thread that also writes it to the folder.
+    Thread(mpsc::Sender<Bytes>),
+}
+
+impl Sink<'_> {
+    /// Gives whether more is wanted: a thread that has failed says why itself.
+    async fn take(&mut self, bytes: Bytes) -> Result<bool, StateError> {
+        match self {
+            Self::Memory(partial) => partial.append(&bytes).map(|()| true),
+            Self::Thread(pieces) => Ok(pieces.send(bytes).await.is_ok()),
+        }
+    }
+}
+
+/// Passes the content from `offset` on to the sink as it comes.
 async fn receive(
     connection: &Connection,
     digest: Digest,
     offset: u64,
     total: u64,
-    pieces: &mpsc::Sender<Bytes>,
+    mut sink: Sink<'_>,
 ) -> Result<(), CallError> {
+    if offset == total {
+        return Ok(());
+    }
     let request = v1::FetchModelRequest { digest: Bytes::copy_from_slice(digest.as_bytes()), offset };
     let request = tokio_stream::once(Ok(Outgoing::Message(framed(&request))));
     let mut answer = connection.transfer(PATH, request, Some(Carrier::Download)).await?;
@@ -90,7 +116,7 @@ async fn receive(
                 .chunk
                 .ok_or(WireError::Missing { field: "chunk" })?,
         };
-        if pieces.send(sequence.accept(chunk)?).await.is_err() {
+        if !sink.take(sequence.accept(chunk)?).await? {
             break;
         }
     }

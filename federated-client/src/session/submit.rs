@@ -37,9 +37,15 @@ pub(super) async fn submit(
     resume: bool,
     backoff: Backoff,
 ) -> Result<Option<bool>, CallError> {
-    let (folder, wanted) = (Arc::clone(state), task.clone());
-    let Some(update) = blocking(move || folder.find_update(&wanted)).await? else {
-        return Ok(None);
+    let update = match state.recent_update(task) {
+        Some(update) => update,
+        None => {
+            let (folder, wanted) = (Arc::clone(state), task.clone());
+            match blocking(move || folder.find_update(&wanted)).await? {
+                Some(update) => update,
+                None => return Ok(None),
+            }
+        }
     };
     let duplicate = persist(backoff, |number| attempt(connection, &update, resume || number > 0));
     duplicate.await.map(Some)

@@ -62,7 +62,7 @@ impl PartialModel {
             path: path.to_owned(),
             file: None,
         };
-        if layout.bytes() >= WORTH_A_FILE {
+        if !Self::is_only_in_memory(layout) {
             partial.read_beginning()?;
         }
         Ok(partial)
@@ -70,7 +70,8 @@ impl PartialModel {
 
     fn read_beginning(&mut self) -> Result<(), StateError> {
         let part = files::with_suffix(&self.path, ".part");
-        let mut file = open_part(&part, &self.path.with_file_name(SPARE)).map_err(StateError::write(&part))?;
+        let mut file =
+            open_part(&part, &self.path.with_file_name(SPARE)).map_err(StateError::write(&part))?;
         let mut count = [0; COUNT_BYTES];
         file.read_exact(&mut count).map_err(StateError::read(&part))?;
         let there = usize::try_from(u64::from_le_bytes(count)).unwrap_or(usize::MAX);
@@ -90,6 +91,11 @@ impl PartialModel {
 
     pub(super) const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether a model of this layout gets no file.
+    pub(crate) fn is_only_in_memory(layout: &ModelLayout) -> bool {
+        layout.bytes() < WORTH_A_FILE
     }
 
     /// How many bytes are there: where the download goes on.

@@ -179,6 +179,11 @@ impl StateFolder {
         Ok(Content::Encoded(bytes))
     }
 
+    /// The update for exactly this task, if this process made it last.
+    pub(crate) fn recent_update(&self, task: &TrainTask) -> Option<StoredUpdate> {
+        self.recent().update.as_ref().filter(|update| update.answers(task)).cloned()
+    }
+
     /// The update that was kept for exactly this task. Updates for other tasks of its job are thrown away.
     pub(crate) fn find_update(&self, task: &TrainTask) -> Result<Option<StoredUpdate>, StateError> {
         let path = self.update_path(&task.id);
@@ -187,13 +192,10 @@ impl StateFolder {
                 files::recycle(&other, &path)?;
             }
         }
-        {
-            let mut recent = self.recent();
-            if let Some(update) = recent.update.as_ref().filter(|update| update.answers(task)) {
-                return Ok(Some(update.clone()));
-            }
-            recent.forget_update(|update| update.job == task.id.job);
+        if let Some(update) = self.recent_update(task) {
+            return Ok(Some(update));
         }
+        self.recent().forget_update(|update| update.job == task.id.job);
         let found = StoredUpdate::find(&path, task)?;
         if found.is_none() {
             files::remove(&path)?;

@@ -2,7 +2,7 @@
 
 mod digest;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,22 +54,23 @@ fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-fn parse_name(kind: &'static str, text: &str) -> Result<String, IdError> {
+fn parse_name(kind: &'static str, text: &str) -> Result<Arc<str>, IdError> {
     let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     let valid = bytes.len() <= MAX_NAME_BYTES
         && bytes.first().is_some_and(alphanumeric)
         && bytes.last().is_some_and(alphanumeric)
         && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-');
-    if valid { Ok(text.to_owned()) } else { Err(IdError::Name { kind, found: cut(text) }) }
+    if valid { Ok(text.into()) } else { Err(IdError::Name { kind, found: cut(text) }) }
 }
 
+/// A name is copied with every event and every record: the copies share one text.
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// The name as text.
@@ -97,7 +98,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Receipt, RoundSummary, RunEnd};
 use crate::{
@@ -64,7 +64,7 @@ pub enum Command {
     /// Report [`Event::Tick`](super::Event::Tick) at this moment, or soon after. A later `WakeAt` replaces it.
     WakeAt(Timestamp),
     /// An attempt ended; its updates may be deleted.
-    RoundEnded(RoundSummary),
+    RoundEnded(Arc<RoundSummary>),
     /// The run is over.
     Finished(RunEnd),
 }

@@ -1,10 +1,13 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbandonReason, Command, Event, Member, OutReason, Receipt, RoundError, RoundPhase, RoundSummary, RunEnd,
-    RunPlan, WithdrawReason,
+    AbandonReason, Command, Event, History, Member, OutReason, Receipt, RoundError, RoundPhase, RoundSummary,
+    RunEnd, RunPlan, WithdrawReason,
 };
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
@@ -24,7 +27,7 @@ pub struct Run {
     /// Who is connected. Connections do not outlive the process, so this is not written down.
     #[serde(skip)]
     present: BTreeSet<ParticipantName>,
-    history: Vec<RoundSummary>,
+    history: History,
 }
 
 impl Run {
@@ -32,7 +35,15 @@ impl Run {
     #[must_use]
     pub fn new(plan: RunPlan, model: Digest, present: BTreeSet<ParticipantName>, now: Timestamp) -> Self {
         let phase = RoundPhase::Gathering { not_before: now };
-        Self { plan, round: RoundNumber::FIRST, attempt: 1, model, phase, present, history: Vec::new() }
+        Self {
+            plan,
+            round: RoundNumber::FIRST,
+            attempt: 1,
+            model,
+            phase,
+            present,
+            history: History::default(),
+        }
     }
 
     /// A run read back after a restart: nobody is connected yet, and the absence of everyone who works begins now.
@@ -98,8 +109,8 @@ impl Run {
 
     /// Attempts that ended, oldest first.
     #[must_use]
-    pub fn history(&self) -> &[RoundSummary] {
-        &self.history
+    pub fn history(&self) -> &[Arc<RoundSummary>] {
+        self.history.summaries()
     }
 
     /// The task of the current attempt.
@@ -338,7 +349,8 @@ impl Run {
     }
 
     fn record(&mut self, summary: RoundSummary, commands: &mut Vec<Command>) {
-        commands.push(Command::RoundEnded(summary.clone()));
+        let summary = Arc::new(summary);
+        commands.push(Command::RoundEnded(Arc::clone(&summary)));
         self.history.push(summary);
     }
 

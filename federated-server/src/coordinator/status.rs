@@ -26,7 +26,12 @@ pub(super) fn report(job: &Job) -> v1::JobStatus {
             RoundPhase::Training { cohort, .. } => cohort.iter().map(member).collect(),
             _ => Vec::new(),
         },
-        history: run.history().iter().zip(&job.ledger).map(round).collect(),
+        history: run
+            .history()
+            .iter()
+            .zip(&job.ledger)
+            .map(|(summary, traffic)| round(summary, traffic))
+            .collect(),
         incidents: job.incidents.iter().map(incident).collect(),
         bytes_up: traffic.up,
         bytes_down: traffic.down,
@@ -85,7 +90,7 @@ fn member((participant, member): (&ParticipantName, &Member)) -> v1::MemberStatu
     v1::MemberStatus { participant: participant.to_string(), state: state.into(), message: cut(&message) }
 }
 
-fn round((summary, traffic): (&RoundSummary, &Traffic)) -> v1::RoundReport {
+fn round(summary: &RoundSummary, traffic: &Traffic) -> v1::RoundReport {
     let bytes = |digest: &Digest| Bytes::copy_from_slice(digest.as_bytes());
     v1::RoundReport {
         round: summary.round.get(),

@@ -54,7 +54,10 @@ pub(super) async fn stream(
 ) -> Result<ModelStream, Status> {
     let digest = convert::digest("digest", &request.digest).map_err(|error| invalid(&error))?;
     let store = Arc::clone(&services.store);
-    let model = services.files.clone().run(move || store.open_model(digest)).await?;
+    let model = match store.model_in_use(digest) {
+        Some(model) => model,
+        None => services.files.clone().run(move || store.open_model(digest)).await?,
+    };
     let offset = request.offset;
     if offset > model.bytes() {
         let (expected, found) = (format!("0 to {}", model.bytes()), offset.to_string());

@@ -1,6 +1,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -31,6 +32,10 @@ use super::{
     invalid, read_failed, refused,
 };
 use crate::{config::Limits, coordinator::Admitted};
+
+/// How long the network may be quiet before what came is written: a write of a few kilobytes is not worth a thread
+/// when the next ones are on their way.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The uploads under way: at most so many in all, at most one of each participant.
 #[derive(Debug)]
@@ -130,8 +135,7 @@ impl Uploads {
                     tokio::select! {
                         biased;
                         chunk = &mut next => break chunk?,
-                        // Nothing more comes at present: what is here is written.
-                        begun = intake.write(), if intake.has_gathered() => begun?,
+                        begun = write_after_pause(&mut intake), if intake.has_gathered() => begun?,
                     }
                 }
             };
@@ -167,6 +171,12 @@ impl Uploads {
         }
         intake.finish().await
     }
+}
+
+/// When nothing more comes for a moment, what is here is written.
+async fn write_after_pause(intake: &mut Intake) -> Result<(), Failure> {
+    tokio::time::sleep(PAUSE).await;
+    intake.write().await
 }
 
 /// The header that every upload begins with.

@@ -1,6 +1,8 @@
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -52,6 +54,9 @@ impl TryFrom<RawEnrolment> for Enrolment {
     }
 }
 
+/// The text of each entry, with what it says.
+type Parsed = BTreeMap<ParticipantName, (String, Enrolment)>;
+
 /// Which participants are enrolled: a folder with one file `NAME.toml` each.
 ///
 /// Every question is answered from the disk, so that `enroll` and `withdraw` take effect while the coordinator serves.
@@ -59,13 +64,15 @@ impl TryFrom<RawEnrolment> for Enrolment {
 #[derive(Clone, Debug)]
 pub struct Roster {
     folder: PathBuf,
+    /// Entries as they were read last. The file decides, every time: only a text that changed is parsed again.
+    parsed: Arc<Mutex<Parsed>>,
 }
 
 impl Roster {
     /// The roster in `folder`, which must exist before the first enrolment.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), parsed: Arc::default() }
     }
 
     /// The folder.
@@ -102,11 +109,16 @@ impl Roster {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(IdentityError::Read { path, source }),
         };
-        toml::from_str::<RawEnrolment>(&text)
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, enrolment)) = parsed.get(name).filter(|(known, _)| *known == text) {
+            return Ok(Some(enrolment.clone()));
+        }
+        let enrolment = toml::from_str::<RawEnrolment>(&text)
             .map_err(|error| error.message().to_owned())
             .and_then(Enrolment::try_from)
-            .map(Some)
-            .map_err(|detail| IdentityError::RosterEntry { path, detail })
+            .map_err(|detail| IdentityError::RosterEntry { path, detail })?;
+        parsed.insert(name.clone(), (text, enrolment.clone()));
+        Ok(Some(enrolment))
     }
 
     /// Whether a peer may take part. An operator may whenever TLS has verified its certificate.

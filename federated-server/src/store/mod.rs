@@ -4,21 +4,24 @@
 //! state/
 //!   lock                                   held by the one coordinator that uses the folder
 //!   models/DIGEST                          immutable models, by content
+//!   models/NAME-N.new                      one that is being written, or a file for the next one to be written over
 //!   jobs/JOB/record                        the job and its run, a checkpoint, replaced as a whole
 //!   updates/JOB/ROUND-ATTEMPT/NAME.part    an upload under way
 //!   updates/JOB/ROUND-ATTEMPT/NAME.update  a durable update
+//!   updates/JOB/spare/...                  files for the next round's updates to be written over
 //! ```
 //!
 //! The updates may be elsewhere instead: see [`spool`].
 //!
 //! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, [`spool`] keeps the updates,
-//! `content` checks what peers send, `durable` is how a file gets to disk for good and `writeback` how it gets there
+//! `content` checks what peers send, `durable` is how a file gets to disk for good, `group_sync` how the names of many do, and `writeback` how it gets there
 //! early, `positioned` reads one from many threads, `reduce` combines updates into a model.
 
 mod content;
 mod durable;
 mod error;
 mod folder;
+mod group_sync;
 mod models;
 mod positioned;
 mod reduce;

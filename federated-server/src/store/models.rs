@@ -36,6 +36,11 @@ impl Store {
         self.root().join("models").join(digest.to_string())
     }
 
+    /// A model that somebody reads already: this does not block.
+    pub(crate) fn model_in_use(&self, digest: Digest) -> Option<Arc<StoredModel>> {
+        self.model_files().lock().open.get(&digest).and_then(Weak::upgrade)
+    }
+
     /// Opens a model's values for reading. All who read it at the same time share one file.
     ///
     /// # Errors

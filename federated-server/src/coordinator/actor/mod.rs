@@ -125,6 +125,13 @@ impl Actor {
                 count = self.messages.recv_many(&mut batch, BATCH) => if count == 0 { break },
                 () = tokio::time::sleep_until(wake) => self.tick(),
             }
+            // Whoever is about to speak is heard first: one record then serves them all.
+            tokio::task::yield_now().await;
+            while batch.len() < BATCH
+                && let Ok(message) = self.messages.try_recv()
+            {
+                batch.push(message);
+            }
             batch.drain(..).for_each(|message| self.take(message));
         }
         self.sessions.shut_down();

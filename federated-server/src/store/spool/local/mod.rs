@@ -8,9 +8,11 @@ mod spares;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use federated_core::ids::{Digest, JobName, TaskId};
@@ -18,10 +20,10 @@ use federated_core::ids::{Digest, JobName, TaskId};
 use self::{
     header::Header,
     spares::Spares,
-    writer::{Finished, LocalWriter},
+    writer::{Finished, LocalWriter, Paths},
 };
 use super::{Spool, SpoolWriter, SpooledUpdate, UploadKey, check_offset};
-use crate::store::{StoreError, durable, positioned};
+use crate::store::{StoreError, durable, group_sync::GroupSync, positioned};
 
 /// What the name of a finished update ends with.
 const FINISHED: &str = "update";
@@ -36,6 +38,8 @@ const FINISHED: &str = "update";
 pub struct LocalSpool {
     root: PathBuf,
     spares: Spares,
+    /// Of the attempts whose updates are coming.
+    syncs: Mutex<BTreeMap<TaskId, Arc<GroupSync>>>,
 }
 
 impl LocalSpool {
@@ -46,11 +50,20 @@ impl LocalSpool {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
         durable::folder(&root)?;
-        Ok(Self { spares: Spares::new(root.clone()), root })
+        Ok(Self { spares: Spares::new(root.clone()), syncs: Mutex::default(), root })
     }
 
     fn attempt_folder(&self, task: &TaskId) -> PathBuf {
         self.root.join(task.job.as_str()).join(format!("{}-{}", task.round, task.attempt))
+    }
+
+    fn syncs(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<GroupSync>>> {
+        self.syncs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paths(&self, upload: UploadKey<'_>) -> Paths {
+        let folder = Arc::clone(self.syncs().entry(upload.task.clone()).or_default());
+        Paths { partial: self.partial_path(upload), finished: self.update_path(upload), folder }
     }
 
     fn partial_path(&self, upload: UploadKey<'_>) -> PathBuf {
@@ -66,27 +79,25 @@ impl Spool for LocalSpool {
     fn durable(&self, upload: UploadKey<'_>) -> Result<u64, StoreError> {
         match open_holding(self.update_path(upload), upload.content)? {
             Some(finished) => Ok(finished.bytes),
-            None => {
-                Ok(open_holding(self.partial_path(upload), upload.content)?.map_or(0, |file| file.bytes))
-            }
+            None => Ok(open_holding(self.partial_path(upload), upload.content)?.map_or(0, |file| file.bytes)),
         }
     }
 
     fn resume(&self, upload: UploadKey<'_>, offset: u64) -> Result<Box<dyn SpoolWriter>, StoreError> {
-        let (path, target, content) = (self.partial_path(upload), self.update_path(upload), upload.content);
+        let (paths, content) = (self.paths(upload), upload.content);
         if offset == 0 {
             durable::folder(&self.attempt_folder(upload.task))?;
             // The file of an upload that is begun again is as good as another.
-            let spare = if path.exists() { None } else { self.spares.take(&upload.task.job)? };
-            return Ok(Box::new(LocalWriter::begin(path, target, content, spare.as_deref())?));
+            let spare = if paths.partial.exists() { None } else { self.spares.take(&upload.task.job)? };
+            return Ok(Box::new(LocalWriter::begin(paths, content, spare.as_deref())?));
         }
-        let finished = open_holding(target.clone(), content)?;
+        let finished = open_holding(paths.finished.clone(), content)?;
         let durable =
             finished.as_ref().map_or_else(|| self.durable(upload), |finished| Ok(finished.bytes))?;
         check_offset(durable, offset)?;
         Ok(match finished {
             Some(finished) => Box::new(Finished(finished)),
-            None => Box::new(LocalWriter::resume(path, target, Header { content, received: offset })?),
+            None => Box::new(LocalWriter::resume(paths, Header { content, received: offset })?),
         })
     }
 
@@ -102,12 +113,14 @@ impl Spool for LocalSpool {
     }
 
     fn remove_attempt(&self, task: &TaskId) -> Result<(), StoreError> {
+        self.syncs().remove(task);
         let folder = self.attempt_folder(task);
         self.spares.keep(task, &folder)?;
         durable::remove(&folder)
     }
 
     fn remove_job(&self, job: &JobName) -> Result<(), StoreError> {
+        self.syncs().retain(|task, _| task.job != *job);
         self.spares.forget(job);
         durable::remove(&self.root.join(job.as_str()))
     }

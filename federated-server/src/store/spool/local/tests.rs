@@ -51,7 +51,9 @@ fn the_files_of_a_round_are_written_over_in_the_next_one() {
     assert_eq!(spares(folder.path()), 3);
     // Another process finds them too.
     let spool = LocalSpool::open(folder.path()).unwrap();
-    for (name, content) in [("a", &b"short"[..]), ("d", b"an update that is longer than those of the first round")] {
+    for (name, content) in
+        [("a", &b"short"[..]), ("d", b"an update that is longer than those of the first round")]
+    {
         finish(&spool, 2, name, content);
         assert_eq!(read(&spool, 2, name, content).unwrap(), content);
     }
