@@ -3,7 +3,8 @@
 //! One module a topic. `rounds` and `jobs` are how it goes; `certificates`, `content`, `uploads`, `tasks`, `versions`
 //! and `network` are what a peer may do wrong; `compression` is all of that for encoded updates; `absence` and `restart` are what may happen to either side.
 //! Those send bare messages. `participants`, `sites` and `lines` run the library's participant: at work, turned away,
-//! and over lines that break; `processes` kills it as a process of its own. `preflight` and
+//! and over lines that break; `processes` kills it as a process of its own, and `resume` either side in the middle of an
+//! upload. `preflight` and
 //! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
 
 mod absence;
@@ -18,6 +19,7 @@ mod preflight;
 mod processes;
 mod programs;
 mod python;
+mod resume;
 mod restart;
 mod rounds;
 mod sites;

@@ -5,6 +5,7 @@
 //! may send anything, with the certificate in a [`ClientTls`]; [`Update`] is what it uploads; [`FaultProxy`] breaks the
 //! line between the two, and a [`Site`] is one that behaves. A
 //! [`Client`] is a participant of the library, with the trainer [`AddConstant`]. Nothing here sleeps until something is ready: every wait is for a signal, [`within`] a limit.
+//! In [`processes`] coordinators and participants are processes of their own.
 
 mod client;
 mod federation;
@@ -12,6 +13,7 @@ mod job;
 mod operator;
 mod participant;
 mod patience;
+pub mod processes;
 mod proxy;
 mod refusal;
 mod site;

@@ -71,7 +71,10 @@ impl Intake {
             upload.partial = Some(upload.open(offset)?);
             Ok(upload)
         });
-        self.upload = Some(done(tokio::spawn(opening).await)?);
+        let upload = done(tokio::spawn(opening).await)?;
+        let (participant, task) = (&upload.participant, &upload.header.task);
+        tracing::info!(%participant, %task, offset, "an upload goes on where it broke off");
+        self.upload = Some(upload);
         Ok(())
     }
 
