@@ -17,7 +17,7 @@ use federated_server::{
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
-use crate::{ClientTls, Operator, PATIENCE, RawParticipant, within};
+use crate::{ClientTls, Operator, PATIENCE, RawParticipant, spooled, within};
 
 /// A coordinator's folder, and the coordinator that serves it in this process.
 ///
@@ -148,14 +148,9 @@ impl Federation {
     pub async fn spooled(&self, job: &str, round: u32, participant: &str, bytes: u64) {
         let path = format!("updates/{job}/{round}-1/{participant}.part");
         let path = self.config.state.join(path);
-        // The file begins with the digest of what it will hold, and with how much of that is there.
-        let written = || {
-            let file = std::fs::read(&path).ok()?;
-            Some(u64::from_le_bytes(file.get(32..40)?.try_into().ok()?))
-        };
         let wait = async {
             let mut pace = tokio::time::interval(Duration::from_millis(2));
-            while written().unwrap_or_default() < bytes {
+            while spooled::received(&path) < bytes {
                 pace.tick().await;
             }
         };

@@ -17,6 +17,7 @@ pub mod processes;
 mod proxy;
 mod refusal;
 mod site;
+mod spooled;
 mod tls;
 mod trainer;
 mod update;

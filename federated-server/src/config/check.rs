@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    num::{NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -64,6 +64,7 @@ fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
     let handshake = milliseconds(100)..=Duration::from_secs(600);
     let stall = milliseconds(100)..=Duration::from_secs(3600);
     let max_model = size("limits.max_model", raw.max_model, 1 << 10..=1 << 40)?;
+    let window = size("limits.upload_window", raw.upload_window, 64 << 10..=1 << 30)?;
     let memory = size("limits.upload_memory", raw.upload_memory, 4 << 20..=1 << 40)?;
     let rate = size("limits.min_upload_rate", raw.min_upload_rate, 1..=1 << 30)?;
     Ok(Limits {
@@ -75,6 +76,10 @@ fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
         max_connections: count("limits.max_connections", raw.max_connections, 1..=1_000_000)?
             .unwrap_or(default.max_connections),
         max_uploads: count("limits.max_uploads", raw.max_uploads, 1..=65_536)?.unwrap_or(default.max_uploads),
+        upload_window: window
+            .and_then(|bytes| u32::try_from(bytes).ok())
+            .and_then(NonZeroU32::new)
+            .unwrap_or(default.upload_window),
         upload_memory: memory
             .and_then(|bytes| usize::try_from(bytes).ok())
             .and_then(NonZeroUsize::new)

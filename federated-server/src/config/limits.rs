@@ -1,5 +1,5 @@
 use std::{
-    num::{NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     time::Duration,
 };
 
@@ -42,6 +42,11 @@ pub struct Limits {
     pub max_connections: NonZeroUsize,
     /// Updates uploaded at one time. 64 by default.
     pub max_uploads: NonZeroUsize,
+    /// How much of each upload may be on its way at one time, in bytes: what a participant has sent and this coordinator
+    /// has not looked at. That is lost and sent again when the coordinator dies, and it is what an upload that waits for
+    /// its turn takes of the memory. A line with a round trip of 20 ms carries at most 50 times as much a second.
+    /// 256 KiB by default.
+    pub upload_window: NonZeroU32,
     /// Bytes of updates that may wait for the disk at one time, of all uploads together; a single piece always may.
     /// 16 MiB by default.
     pub upload_memory: NonZeroUsize,
@@ -66,6 +71,7 @@ impl Default for Limits {
             chunk: ChunkSize::DEFAULT,
             max_connections: size(1024),
             max_uploads: size(64),
+            upload_window: NonZeroU32::MIN.saturating_add((256 << 10) - 1),
             upload_memory: size(16 << 20),
             handshake: Duration::from_secs(10),
             stall: Duration::from_secs(30),

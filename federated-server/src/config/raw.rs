@@ -38,6 +38,7 @@ pub(super) struct RawLimits {
     pub(super) chunk: Option<String>,
     pub(super) max_connections: Option<u64>,
     pub(super) max_uploads: Option<u64>,
+    pub(super) upload_window: Option<String>,
     pub(super) upload_memory: Option<String>,
     pub(super) handshake: Option<String>,
     pub(super) stall: Option<String>,

@@ -16,8 +16,9 @@ use super::{
 };
 use crate::store::{PartialUpdate, Store, StoreError, UpdateForm};
 
-/// So many bytes are gathered before they are written: the write is then worth a thread.
-const BATCH: usize = 1 << 20;
+/// So many bytes are gathered before they are written: the write is then worth a thread. What is gathered is lost with
+/// the process.
+const BATCH: usize = 64 << 10;
 
 /// Content on its way to the spool, with the room it takes in memory.
 pub(super) struct Piece {

@@ -47,10 +47,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// A message may be as large as a chunk or a header with the longest layout.
 const MAX_MESSAGE_BYTES: usize = 8 << 20;
-/// HTTP/2 windows: a line with 100 ms round trip and 4 MiB in flight carries 40 MB/s. As much of each upload may wait in
-/// memory when the disk is the slower side.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
 /// Largest HTTP/2 frame accepted: sixteen times the usual size, so that content comes in pieces worth writing.
 const FRAME_BYTES: u32 = 256 << 10;
 /// Calls at one time on one connection: a participant needs three.
@@ -84,11 +80,13 @@ pub(crate) async fn serve(
     let participation = ParticipationServer::new(participation).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let operation = operation::Operation::new(services.clone());
     let operation = OperationServer::new(operation).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let window = services.limits.upload_window.get();
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(window)
+        // An upload that waits must not stop the participant's other calls.
+        .initial_connection_window_size(2 * window)
         .max_concurrent_streams(MAX_STREAMS)
         .max_frame_size(FRAME_BYTES)
         .add_service(Transfers::new(participation, services.clone(), Arc::clone(&uploads)))

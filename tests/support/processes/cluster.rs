@@ -14,6 +14,7 @@ use federated_server::{
 use tempfile::TempDir;
 
 use super::{Process, Program};
+use crate::spooled;
 
 /// A coordinator as a process, with its folder, its authority and what its participants need.
 ///
@@ -130,7 +131,6 @@ impl Cluster {
     pub fn durable(&self, task: &TaskId, participant: &str) -> u64 {
         let attempt = format!("updates/{}/{}-{}", task.job, task.round, task.attempt);
         let file = self.config.state.join(attempt).join(format!("{participant}.part"));
-        // It begins with the digest of what it will hold.
-        file.metadata().map_or(0, |file| file.len().saturating_sub(32))
+        spooled::received(&file)
     }
 }
