@@ -2,18 +2,21 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use federated_core::{
     ids::{Digest, DigestBuilder},
-    model::{ModelError, ModelLayout, ModelParameters, bytes_of_mut},
+    model::{ModelError, ModelLayout, ModelParameters, bytes_of, bytes_of_mut},
 };
 
 use super::{StateError, StateFolder, files};
 
-/// Models of at least so many bytes are written to the folder while they arrive. Smaller ones are sooner fetched again,
-/// even over a slow line, than every round's model is worth a file.
+/// Models of at least so many bytes may be written to the folder while they arrive. Smaller ones are sooner fetched
+/// again, even over a slow line, than every round's model is worth a file.
 const WORTH_A_FILE: u64 = 16 << 20;
+/// A download that takes longer than this is written. What comes faster is sooner fetched again than written each round.
+pub(super) const WORTH_WRITING: Duration = Duration::from_secs(1);
 
 /// A model's file begins with how many bytes of its values follow (`u64`, little-endian), written after them. What is
 /// beyond may be of an earlier model, whose file is written over: that is much faster than a new file.
@@ -23,7 +26,7 @@ pub(super) const SPARE: &str = "spare";
 
 /// A model that is being downloaded: its values, as far as they have come.
 ///
-/// The bytes of a large one also go to `<digest>.part`, which becomes `<digest>` when all are there and the digest is
+/// When a large one takes its time, its bytes also go to `<digest>.part`, which becomes `<digest>` when all are there and the digest is
 /// right.
 pub(crate) struct PartialModel {
     layout: ModelLayout,
@@ -33,6 +36,8 @@ pub(crate) struct PartialModel {
     length: usize,
     path: PathBuf,
     file: Option<File>,
+    /// When a file is begun, if it is not there yet.
+    write_from: Option<Instant>,
 }
 
 impl PartialModel {
@@ -43,6 +48,7 @@ impl PartialModel {
         digest: Digest,
         layout: &ModelLayout,
         memory: Vec<f32>,
+        worth_writing: Duration,
     ) -> Result<Self, StateError> {
         let elements = usize::try_from(layout.elements()).map_err(|_| ModelError::LayoutSize {
             limit: "as many elements as this machine can address",
@@ -61,17 +67,22 @@ impl PartialModel {
             length: 0,
             path: path.to_owned(),
             file: None,
+            write_from: None,
         };
         if !Self::is_only_in_memory(layout) {
+            partial.write_from = Some(Instant::now() + worth_writing);
             partial.read_beginning()?;
         }
         Ok(partial)
     }
 
+    /// Takes up what an earlier process wrote.
     fn read_beginning(&mut self) -> Result<(), StateError> {
         let part = files::with_suffix(&self.path, ".part");
-        let mut file =
-            open_part(&part, &self.path.with_file_name(SPARE)).map_err(StateError::write(&part))?;
+        let mut file = match OpenOptions::new().read(true).write(true).open(&part) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(StateError::read(&part))?,
+        };
         let mut count = [0; COUNT_BYTES];
         file.read_exact(&mut count).map_err(StateError::read(&part))?;
         let there = usize::try_from(u64::from_le_bytes(count)).unwrap_or(usize::MAX);
@@ -87,6 +98,27 @@ impl PartialModel {
         }
         self.file = Some(file);
         Ok(())
+    }
+
+    /// Begins the file, with all that is there.
+    fn begin_file(&mut self) -> Result<(), StateError> {
+        let part = files::with_suffix(&self.path, ".part");
+        let begin = || begin_part(&part, &self.path.with_file_name(SPARE));
+        self.file = Some(begin().map_err(StateError::write(&part))?);
+        self.write(0)
+    }
+
+    /// Writes what came from `begin` on.
+    fn write(&mut self, begin: usize) -> Result<(), StateError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let bytes = bytes_of(&self.values).get(begin..self.length).unwrap_or_default();
+        let mut write = || {
+            file.seek(SeekFrom::Start((COUNT_BYTES + begin) as u64))?;
+            file.write_all(bytes)?;
+            file.rewind()?;
+            file.write_all(&(self.length as u64).to_le_bytes())
+        };
+        write().map_err(StateError::write(&self.path))
     }
 
     pub(super) const fn digest(&self) -> Digest {
@@ -112,14 +144,10 @@ impl PartialModel {
         self.hasher.update(bytes);
         let begin = self.length;
         self.length += length;
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let mut write = || {
-            file.seek(SeekFrom::Start((COUNT_BYTES + begin) as u64))?;
-            file.write_all(bytes)?;
-            file.rewind()?;
-            file.write_all(&(self.length as u64).to_le_bytes())
-        };
-        write().map_err(StateError::write(&self.path))
+        if self.file.is_none() && self.write_from.is_some_and(|from| Instant::now() >= from) {
+            return self.begin_file();
+        }
+        self.write(begin)
     }
 
     /// When all is there: checks the digest and hands the model over. A download with the wrong digest is thrown away;
@@ -147,21 +175,16 @@ impl PartialModel {
     }
 }
 
-/// Opens the beginning of a model, at its start; makes one, preferably of the spare file, if there is none.
-fn open_part(part: &Path, spare: &Path) -> io::Result<File> {
+/// Makes the file of a beginning, preferably of the spare file.
+fn begin_part(part: &Path, spare: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let options = files::private(options.read(true).write(true));
-    match options.open(part) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened,
-    }
     let (mut file, made) = match options.open(spare) {
         Ok(file) => (file, spare),
         Err(_) => (options.create(true).truncate(true).open(part)?, part),
     };
     // None of the model is there: the file must not have the new name before it says so.
     file.write_all(&[0; COUNT_BYTES])?;
-    file.rewind()?;
     if made != part {
         fs::rename(made, part)?;
     }

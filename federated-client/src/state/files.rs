@@ -25,7 +25,25 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StateError> {
 /// The file survives the end of the process. After a failure of the machine it may be cut short, or absent. What is at
 /// the temporary name, if anything, is written over: that is much faster than a new file.
 pub(super) fn put(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
-    write(path, parts, |_| Ok(()))
+    put_with(path, |file| write_parts(file, parts))
+}
+
+/// As [`put`], of what `write` writes; the file ends where it stops.
+pub(super) fn put_with<T>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<T>,
+) -> Result<T, StateError> {
+    let put = || {
+        let temporary = with_suffix(path, TEMPORARY);
+        let mut file =
+            private(OpenOptions::new().write(true).create(true).truncate(false)).open(&temporary)?;
+        let written = write(&mut file)?;
+        let length = file.stream_position()?;
+        file.set_len(length)?;
+        fs::rename(&temporary, path)?;
+        Ok(written)
+    };
+    put().map_err(StateError::write(path))
 }
 
 /// Leaves a file that is no longer wanted for the next [`put`] at `next`. That it is absent is fine.
@@ -38,7 +56,12 @@ pub(super) fn recycle(path: &Path, next: &Path) -> Result<(), StateError> {
 
 /// As [`put`], and the file survives a failure of the machine too.
 pub(super) fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
-    write(path, parts, File::sync_all)?;
+    put_with(path, |file| {
+        write_parts(file, parts)?;
+        let length = file.stream_position()?;
+        file.set_len(length)?;
+        file.sync_all()
+    })?;
     match path.parent() {
         Some(folder) if cfg!(unix) => {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(StateError::write(path))
@@ -47,24 +70,8 @@ pub(super) fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
     }
 }
 
-fn write(
-    path: &Path,
-    parts: &[&[u8]],
-    before_it_counts: impl FnOnce(&File) -> io::Result<()>,
-) -> Result<(), StateError> {
-    let write = || {
-        let temporary = with_suffix(path, TEMPORARY);
-        let mut file =
-            private(OpenOptions::new().write(true).create(true).truncate(false)).open(&temporary)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
-        let length = file.stream_position()?;
-        file.set_len(length)?;
-        before_it_counts(&file)?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(StateError::write(path))
+fn write_parts(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
+    parts.iter().try_for_each(|part| file.write_all(part))
 }
 
 /// Removes a file that may be absent.

@@ -3,6 +3,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use federated_core::{
@@ -14,7 +15,7 @@ use federated_core::{
 
 use super::{
     PartialModel, StateError, StoredUpdate,
-    download::{COUNT_BYTES, SPARE},
+    download::{COUNT_BYTES, SPARE, WORTH_WRITING},
     encode, files,
     residual::Residuals,
     update::{Content, Report},
@@ -53,6 +54,8 @@ impl std::fmt::Debug for Recent {
 pub struct StateFolder {
     root: PathBuf,
     recent: Mutex<Recent>,
+    /// After how long a download of a large model is written.
+    worth_writing: Duration,
     /// The lock goes with the file.
     _lock: File,
 }
@@ -72,7 +75,12 @@ impl StateFolder {
             .open(&path)
             .map_err(StateError::write(&path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), recent: Mutex::default(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                root: root.to_owned(),
+                recent: Mutex::default(),
+                worth_writing: WORTH_WRITING,
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: root.to_owned() }),
             Err(TryLockError::Error(source)) => Err(StateError::write(&path)(source)),
         }
@@ -98,7 +106,7 @@ impl StateFolder {
             _ => {
                 let memory = std::mem::take(&mut recent.spare);
                 drop(recent);
-                PartialModel::open(&path, digest, layout, memory).map(Some)
+                PartialModel::open(&path, digest, layout, memory, self.worth_writing).map(Some)
             }
         }
     }
@@ -113,7 +121,7 @@ impl StateFolder {
         self.recent().models.insert(digest, model);
     }
 
-    /// Gives a model that was fetched. Another reader fetches it again, unless it is large and therefore in a file. A
+    /// Gives a model that was fetched. Another reader fetches it again, unless it took so long that it is in a file. A
     /// file that is damaged is thrown away, so that the model is downloaded again.
     pub(crate) fn read_model(
         &self,

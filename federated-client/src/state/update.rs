@@ -1,6 +1,6 @@
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,6 +20,8 @@ use super::{StateError, files};
 
 /// What the file of an update starts with; a later layout of the file gets another text.
 const MAGIC: &[u8; 20] = b"federated.update.v2\n";
+/// How many bytes are read or written at a time.
+const BLOCK: usize = 512 << 10;
 /// Longest header accepted when reading, in bytes: the largest layout stays below.
 const MAX_HEADER: usize = 64 << 20;
 
@@ -96,20 +98,27 @@ impl StoredUpdate {
         content: Content,
     ) -> Result<Self, StateError> {
         let bytes = content.as_bytes();
-        let header = UpdateHeader {
+        let mut header = UpdateHeader {
             task: task.id.clone(),
             layout: report.layout,
-            content: Digest::of(bytes),
+            // Known when all is written: one pass over the values does both.
+            content: Digest::of(&[]),
             encoding: task.encoding,
             bytes: bytes.len() as u64,
             examples: report.examples,
             metrics: report.metrics,
         };
-        let encoded = v1::UpdateHeader::from(&header).encode_to_vec();
-        let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX).to_le_bytes();
         let task = fingerprint(task);
-        files::put(path, &[MAGIC, task.as_bytes(), &length, &encoded, bytes])?;
-        let values_at = (MAGIC.len() + 32 + 4 + encoded.len()) as u64;
+        let values_at = front(&task, &header).len() as u64;
+        header.content = files::put_with(path, |file| {
+            file.seek(SeekFrom::Start(values_at))?;
+            let content = write_and_digest(file, bytes)?;
+            let end = file.stream_position()?;
+            file.rewind()?;
+            file.write_all(&front(&task, &UpdateHeader { content, ..header.clone() }))?;
+            file.seek(SeekFrom::Start(end))?;
+            Ok(content)
+        })?;
         Ok(Self { path: path.to_owned(), task, header, values_at, content: Some(content) })
     }
 
@@ -200,9 +209,26 @@ fn fingerprint(task: &TrainTask) -> Digest {
     Digest::of(&v1::TrainTask::new(task, std::time::Duration::ZERO).encode_to_vec())
 }
 
+/// What is before the values; as long for every digest.
+fn front(task: &Digest, header: &UpdateHeader) -> Vec<u8> {
+    let encoded = v1::UpdateHeader::from(header).encode_to_vec();
+    let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX).to_le_bytes();
+    [MAGIC, &task.as_bytes()[..], &length, &encoded].concat()
+}
+
+/// Writes the bytes and gives their digest. A block is still in the processor's cache when it is written.
+fn write_and_digest(file: &mut File, bytes: &[u8]) -> io::Result<Digest> {
+    let mut hasher = DigestBuilder::new();
+    for block in bytes.chunks(BLOCK) {
+        hasher.update(block);
+        file.write_all(block)?;
+    }
+    Ok(hasher.finish())
+}
+
 fn digest_of_rest(file: &mut File) -> io::Result<Digest> {
     let mut hasher = DigestBuilder::new();
-    let mut block = vec![0; 1 << 20];
+    let mut block = vec![0; BLOCK];
     loop {
         let read = file.read(&mut block)?;
         let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else {

@@ -16,6 +16,12 @@ fn folder() -> (tempfile::TempDir, StateFolder) {
     (root, folder)
 }
 
+/// One that writes each large download that takes longer than this.
+fn folder_that_writes_after(worth_writing: Duration) -> (tempfile::TempDir, StateFolder) {
+    let (root, folder) = folder();
+    (root, StateFolder { worth_writing, ..folder })
+}
+
 fn update(values: [f32; 2]) -> ClientUpdate {
     ClientUpdate {
         delta: ModelParameters::new(fixture::task("heart", 1).layout, values.to_vec()).unwrap(),
@@ -78,7 +84,7 @@ fn large_model(elements: usize, first: f32) -> (ModelLayout, Vec<f32>, Digest) {
 
 #[test]
 fn a_large_download_goes_on_after_a_restart_and_is_read_as_often_as_needed() {
-    let (root, state) = folder();
+    let (root, state) = folder_that_writes_after(Duration::ZERO);
     let (layout, values, digest) = large_model((17 << 20) / 4, 0.0);
     let (beginning, rest) = bytes_of(&values).split_at(9 << 20);
     let mut first = download(&state, &layout, digest);
@@ -95,8 +101,20 @@ fn a_large_download_goes_on_after_a_restart_and_is_read_as_often_as_needed() {
 }
 
 #[test]
+fn a_large_download_that_is_fast_is_not_written() {
+    let (root, state) = folder_that_writes_after(Duration::from_secs(3_600));
+    let (layout, values, digest) = large_model((17 << 20) / 4, 0.0);
+    let mut partial = download(&state, &layout, digest);
+    partial.append(bytes_of(&values)).unwrap();
+    partial.finish(&state).unwrap();
+    assert_eq!(std::fs::read_dir(root.path().join("state/models")).unwrap().count(), 0);
+    assert_eq!(state.read_model(&digest, &layout).unwrap().values(), values);
+    assert_eq!(download(&state, &layout, digest).length(), 0, "it would be fetched again");
+}
+
+#[test]
 fn a_large_model_is_written_over_the_one_before_of_which_nothing_counts() {
-    let (root, state) = folder();
+    let (root, state) = folder_that_writes_after(Duration::ZERO);
     let models = || std::fs::read_dir(root.path().join("state/models")).unwrap().count();
     for (elements, first) in [((18 << 20) / 4, 0.0), ((17 << 20) / 4, 7.0), ((19 << 20) / 4, 3.0)] {
         let (layout, values, digest) = large_model(elements, first);
