@@ -6,7 +6,7 @@ use std::{
 };
 
 /// After how many bytes a sync begins. Smaller steps cost more system calls, larger ones leave more to the last sync.
-const STEP: u64 = 8 << 20;
+const STEP: u64 = 2 << 20;
 /// A sync needs next to no stack.
 const STACK: usize = 64 << 10;
 
