@@ -65,7 +65,10 @@ pub(crate) struct Options {
     seeds: NonZeroU32,
     /// How updates travel: f32, bf16, f16, int8, int4 or top-k:FRACTION, each also with +zstd.
     #[arg(long, value_name = "CODEC", default_value_t = Encoding::PLAIN)]
-    compression: Encoding,
+    pub(crate) compression: Encoding,
+    /// Run with each of these encodings, separated by commas, and show them as a table against the first.
+    #[arg(long, value_name = "CODECS", value_delimiter = ',', conflicts_with_all = ["compression", "json"])]
+    pub(crate) compare: Vec<Encoding>,
     /// Where the hospitals train: cpu, auto or cuda:N (needs --features cuda).
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -78,8 +81,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The experiment, checked.
-    pub(crate) fn experiment(&self) -> Result<Experiment> {
+    /// The experiment with updates in this encoding, checked.
+    pub(crate) fn experiment(&self, compression: Encoding) -> Result<Experiment> {
         let sgd = self.strategy == Learning::Fedsgd;
         ensure!(
             !(sgd && (self.local_epochs.is_some() || self.batch_size.is_some())),
@@ -93,7 +96,7 @@ impl Options {
             local_epochs: self.local_epochs.unwrap_or(EPOCHS),
             batch_size: self.batch_size.unwrap_or(BATCH),
             learning_rate: self.lr.unwrap_or(if sgd { 1.0 } else { 0.03 }),
-            compression: self.compression,
+            compression,
         };
         recipe.strategy()?;
         Ok(Experiment { split: self.split, recipe, device: self.device })
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn without_arguments_it_is_the_recipe_of_the_readme() {
         let options = parse("").unwrap().options;
-        let Experiment { split, recipe, device } = options.experiment().unwrap();
+        let Experiment { split, recipe, device } = options.experiment(options.compression).unwrap();
         assert_eq!((split, device), (Split::Own, Device::Cpu));
         assert_eq!((recipe.rounds.get(), recipe.local_epochs.get(), recipe.batch_size.get()), (30, 2, 16));
         assert_eq!((recipe.learning_rate, recipe.compression), (0.03, Encoding::PLAIN));
@@ -142,6 +145,8 @@ mod tests {
             "--split all",
             "--strategy sgd",
             "--compression gzip",
+            "--compare f32,gzip",
+            "--compare f32,int8 --compression int8",
             "coordinator",
         ] {
             assert!(parse(line).is_err(), "{line}");
@@ -149,7 +154,7 @@ mod tests {
         for line in
             ["--lr 0", "--lr NaN", "--strategy fedsgd --local-epochs 2", "--strategy fedsgd --batch-size 8"]
         {
-            assert!(parse(line).unwrap().options.experiment().is_err(), "{line}");
+            assert!(parse(line).unwrap().options.experiment(Encoding::PLAIN).is_err(), "{line}");
         }
     }
 

@@ -1,20 +1,22 @@
 use std::time::{Duration, Instant};
 
-use crate::classification::{Predictions, Quality};
 use anyhow::{Context, Result};
 use federated_client::device::Device;
 use federated_core::{ids::Digest, model::ModelParameters};
 
-use crate::hospitals::{
+use crate::{
+    classification::{Predictions, Quality},
     federation::Federation,
-    hospital::Hospital,
-    model,
-    moments::Moments,
-    normalisation::Normalisation,
-    patient::Patient,
-    progress::Progress,
-    recipe::Recipe,
-    split::{Divided, Split},
+    hospitals::{
+        hospital::Hospital,
+        model,
+        moments::Moments,
+        normalisation::Normalisation,
+        patient::Patient,
+        progress::Progress,
+        recipe::Recipe,
+        split::{Divided, Split},
+    },
 };
 
 /// What is compared, seed by seed.
@@ -41,6 +43,8 @@ pub(crate) struct Outcome {
     pub(crate) pooled: Quality,
     /// Bytes of updates, with those of the statistics.
     pub(crate) bytes_up: u64,
+    /// Bytes of the training's updates alone.
+    pub(crate) training_bytes_up: u64,
     /// Bytes of models, with those of the statistics.
     pub(crate) bytes_down: u64,
     /// From the first job's start to the last model, without the start of the processes.
@@ -73,6 +77,7 @@ struct Federated {
     model: ModelParameters,
     normalisation: Normalisation,
     bytes_up: u64,
+    training_bytes_up: u64,
     bytes_down: u64,
     elapsed: Duration,
 }
@@ -117,12 +122,14 @@ impl Experiment {
         let began = Instant::now();
         let nothing = ModelParameters::zeros(Moments::layout(columns.len())?)?;
         let statistics = federation
-            .run(&Recipe::statistics_job(seed), &nothing, |status| progress.statistics(seed, status))
+            .run(&Recipe::statistics_job(seed), &nothing, async |_, status| {
+                progress.statistics(seed, status);
+            })
             .await?;
         let normalisation = Normalisation::new(columns, &Moments::from_model(&statistics.model)?)?;
         let initial = model::initial(columns.len(), seed)?;
         let training = federation
-            .run(&self.recipe.training_job(seed, &normalisation), &initial, |status| {
+            .run(&self.recipe.training_job(seed, &normalisation), &initial, async |_, status| {
                 progress.training(seed, status);
             })
             .await?;
@@ -130,13 +137,14 @@ impl Experiment {
             model: training.model,
             normalisation,
             bytes_up: statistics.bytes_up + training.bytes_up,
+            training_bytes_up: training.bytes_up,
             bytes_down: statistics.bytes_down + training.bytes_down,
             elapsed: began.elapsed(),
         })
     }
 
     fn compare(&self, seed: u64, divided: &[Divided; 4], federated: Federated) -> Result<Outcome> {
-        let Federated { model, normalisation, bytes_up, bytes_down, elapsed } = federated;
+        let Federated { model, normalisation, bytes_up, training_bytes_up, bytes_down, elapsed } = federated;
         let digest = model.digest();
         let everyone: Vec<Patient> = divided.iter().flat_map(|site| site.train.iter().cloned()).collect();
         let pooled = self.train("pooled", &everyone, normalisation.clone(), seed)?;
@@ -164,6 +172,7 @@ impl Experiment {
             federated: federated.quality(divided)?,
             pooled: pooled.quality(divided)?,
             bytes_up,
+            training_bytes_up,
             bytes_down,
             elapsed,
             model: digest,

@@ -1,30 +1,7 @@
-use crate::classification::Quality;
+use federated_core::compression::Encoding;
 use serde::Serialize;
 
-use crate::hospitals::experiment::Outcome;
-
-/// A number over seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Figure {
-    /// The mean.
-    pub(crate) mean: f64,
-    /// The sample's standard deviation; `None` for one seed.
-    pub(crate) deviation: Option<f64>,
-}
-
-impl Figure {
-    /// Of these numbers; `None` if there is none.
-    pub(crate) fn of(numbers: &[f64]) -> Option<Self> {
-        if numbers.is_empty() {
-            return None;
-        }
-        let count = numbers.len() as f64;
-        let mean = numbers.iter().sum::<f64>() / count;
-        let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-        let deviation = (numbers.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
-        Some(Self { mean, deviation })
-    }
-}
+use crate::{classification::Quality, compression::Compared, figure::Figure, hospitals::experiment::Outcome};
 
 /// Accuracy and AUC over seeds. `None` where a number is not defined.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +44,15 @@ impl QualityFigures {
 }
 
 impl Outcome {
+    /// What the federation reached over these seeds, for a comparison of encodings.
+    pub(crate) fn compared(encoding: Encoding, outcomes: &[Self]) -> Compared {
+        Compared {
+            encoding,
+            accuracy: outcomes.iter().map(|outcome| outcome.federated.accuracy).collect(),
+            bytes_up: outcomes.iter().map(|outcome| outcome.training_bytes_up).collect(),
+        }
+    }
+
     /// The best that any hospital's own model reaches on the test sets of all: accuracy and AUC each for itself.
     pub(crate) fn best_alone(&self) -> Quality {
         let own = || self.sites.iter().map(|site| site.alone_overall);
@@ -74,18 +60,5 @@ impl Outcome {
             accuracy: own().map(|quality| quality.accuracy).fold(0.0, f64::max),
             auc: own().filter_map(|quality| quality.auc).reduce(f64::max),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mean_and_sample_deviation() {
-        let figure = Figure::of(&[1.0, 2.0, 3.0]).unwrap();
-        assert_eq!(figure, Figure { mean: 2.0, deviation: Some(1.0) });
-        assert_eq!(Figure::of(&[4.0]), Some(Figure { mean: 4.0, deviation: None }));
-        assert_eq!(Figure::of(&[]), None);
     }
 }

@@ -180,6 +180,7 @@ mod tests {
             federated: quality,
             pooled: quality,
             bytes_up: 10,
+            training_bytes_up: 8,
             bytes_down: 20,
             elapsed: Duration::from_millis(1500),
             model: Digest::of(&seed.to_le_bytes()),

@@ -3,16 +3,12 @@
 //! Read in this order: `experiment` is the story: one seed's federation and what it is compared with. The data:
 //! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
 //! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
-//! `normalisation` what the moments are for. The jobs: `recipe`. The processes: `federation` starts them as
-//! `child`ren, which run `coordinator` and `participant`. What is shown: `progress`, `figures`, `table`,
-//! `json`.
+//! `normalisation` what the moments are for. The jobs: `recipe`. The hospitals' processes run `participant`; they are
+//! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`.
 
-mod child;
 mod cli;
 mod columns;
-mod coordinator;
 mod experiment;
-mod federation;
 mod figures;
 mod hospital;
 mod json;
@@ -32,19 +28,24 @@ use std::{fs, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 
-use crate::hospitals::{
-    cli::{Cli, Options, Role},
-    experiment::{Experiment, Outcome},
-    federation::Federation,
-    json::Report,
-    progress::Progress,
+use crate::{
+    compression,
+    federation::{Federation, run_coordinator},
+    hospitals::{
+        cli::{Cli, Options, Role},
+        experiment::{Experiment, Outcome},
+        hospital::Hospital,
+        json::Report,
+        participant::Participant,
+        progress::Progress,
+    },
 };
 
 /// The program: what its arguments ask for.
 pub async fn main() -> ExitCode {
     let Cli { role, options } = Cli::parse();
     let done = match role {
-        Some(Role::Coordinator { folder }) => coordinator::run(&folder).await,
+        Some(Role::Coordinator { folder }) => run_coordinator(&folder).await,
         Some(Role::Participant(participant)) => participant.run().await,
         None => experiment(&options).await,
     };
@@ -58,14 +59,27 @@ pub async fn main() -> ExitCode {
 }
 
 async fn experiment(options: &Options) -> Result<()> {
-    let experiment = options.experiment()?;
-    let outcomes = tokio::select! {
-        outcomes = run(&experiment, options) => outcomes?,
+    tokio::select! {
+        done = compare_or_run(options) => done,
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             bail!("interrupted");
         }
-    };
+    }
+}
+
+async fn compare_or_run(options: &Options) -> Result<()> {
+    if !options.compare.is_empty() {
+        let mut all = Vec::new();
+        for encoding in &options.compare {
+            let outcomes = run(&options.experiment(*encoding)?, options).await?;
+            all.push(Outcome::compared(*encoding, &outcomes));
+        }
+        print!("{}", compression::table(&all));
+        return Ok(());
+    }
+    let experiment = options.experiment(options.compression)?;
+    let outcomes = run(&experiment, options).await?;
     print!("{}", table::text(&experiment, &outcomes));
     if let Some(file) = &options.json {
         let report = Report::new(&experiment, &outcomes).context("there is a seed")?;
@@ -79,7 +93,7 @@ async fn experiment(options: &Options) -> Result<()> {
 async fn run(experiment: &Experiment, options: &Options) -> Result<Vec<Outcome>> {
     let seeds = options.seeds();
     let mut progress = Progress::new(u32::try_from(seeds.len())?);
-    let mut federation = Federation::start(experiment.split, experiment.device).await?;
+    let mut federation = start(experiment).await?;
     let outcomes = run_seeds(experiment, seeds, &mut federation, &mut progress).await;
     // Also after a failure: the processes use the folder that goes with the federation.
     let stopped = federation.stop().await;
@@ -87,6 +101,16 @@ async fn run(experiment: &Experiment, options: &Options) -> Result<Vec<Outcome>>
     let outcomes = outcomes?;
     stopped?;
     Ok(outcomes)
+}
+
+/// The coordinator and the four hospitals.
+async fn start(experiment: &Experiment) -> Result<Federation> {
+    let names = Hospital::ALL.map(Hospital::participant).into_iter().collect::<Result<Vec<_>, _>>()?;
+    Federation::start("hospitals", &names, |name, bundle| {
+        let hospital = name.as_str().parse().map_err(anyhow::Error::msg)?;
+        Participant::furnish(hospital, experiment.split, experiment.device, bundle)
+    })
+    .await
 }
 
 async fn run_seeds(

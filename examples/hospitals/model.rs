@@ -1,12 +1,10 @@
 //! The model, logistic regression: where it starts, how it is trained in one place, and what it predicts.
 
 use anyhow::Result;
-use burn::backend::Flex;
 use federated_client::{
-    dataset::{Dataset, TabularDataset},
+    dataset::TabularDataset,
     device::Device,
-    parameters::{extract, load},
-    trainer::{DenseNetwork, LocalTrainer, StopSignal, TabularTrainer},
+    trainer::{LocalTrainer, StopSignal, TabularTrainer},
 };
 use federated_core::{
     compression::Encoding,
@@ -15,12 +13,14 @@ use federated_core::{
     task::{TrainTask, task_seed},
 };
 
-use crate::hospitals::recipe::Recipe;
+use crate::{
+    dense::{self, logits},
+    hospitals::recipe::Recipe,
+};
 
 /// The model that all training of a seed starts from.
 pub(crate) fn initial(columns: usize, seed: u64) -> Result<ModelParameters> {
-    let network = DenseNetwork::<Flex>::new(&[columns, 1], seed, &Default::default())?;
-    Ok(extract(&network)?)
+    dense::initial(&[columns, 1], seed)
 }
 
 /// Trains on one table with the very trainer that the hospitals use, for as many epochs as the federation.
@@ -53,16 +53,8 @@ pub(crate) fn train_in_one_place(
 
 /// The model's score of each row of a table, with the row's label. A score above 0 predicts the illness.
 pub(crate) fn predict(model: &ModelParameters, table: &TabularDataset) -> Result<Vec<(f32, bool)>> {
-    if table.example_count() == 0 {
-        return Ok(Vec::new());
-    }
-    let device = Default::default();
-    let network = load(DenseNetwork::<Flex>::from_layout(model.layout(), &device)?, model)?;
-    let rows: Vec<usize> = (0..table.example_count()).collect();
-    let batch = Dataset::<Flex>::batch(table, &rows, &device).map_err(anyhow::Error::from_boxed)?;
-    let logits = network.forward(batch.features).into_data();
     let labels = table.labels().iter().map(|label| *label == 1);
-    Ok(logits.iter::<f32>().zip(labels).collect())
+    Ok(logits(model, table)?.into_iter().zip(labels).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -6,13 +9,13 @@ use federated_client::{
     FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy, telemetry,
 };
 
-use crate::hospitals::{
-    child::parent_is_done, hospital::Hospital, model, moments::Moments, split::Split,
-    trainer::HospitalTrainer,
+use crate::{
+    federation::parent_is_done,
+    hospitals::{hospital::Hospital, model, moments::Moments, split::Split, trainer::HospitalTrainer},
 };
 
 /// The file with the patients, in a hospital's folder.
-pub(crate) const RECORDS: &str = "patients.csv";
+const RECORDS: &str = "patients.csv";
 
 /// What a hospital's process is told.
 #[derive(Debug, Args)]
@@ -26,8 +29,19 @@ pub(crate) struct Participant {
 }
 
 impl Participant {
+    /// Puts the hospital's file beside its bundle, which is all that its process gets. Gives the process's arguments.
+    pub(crate) fn furnish(
+        hospital: Hospital,
+        split: Split,
+        device: Device,
+        bundle: &Path,
+    ) -> Result<Vec<String>> {
+        fs::write(bundle.join(RECORDS), hospital.records(split)).context("the patients' file")?;
+        Ok(Self::arguments(bundle, split, device))
+    }
+
     /// The arguments that [`Participant`] is parsed from.
-    pub(crate) fn arguments(folder: &std::path::Path, split: Split, device: Device) -> Vec<String> {
+    pub(crate) fn arguments(folder: &Path, split: Split, device: Device) -> Vec<String> {
         let folder = folder.display().to_string();
         ["participant", &folder, "--split", &split.to_string(), "--device", &device.to_string()]
             .map(str::to_owned)

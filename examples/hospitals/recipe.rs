@@ -3,12 +3,15 @@ use std::{fmt, num::NonZeroU32};
 use anyhow::Result;
 use clap::ValueEnum;
 use federated_core::{
-    compression::{Codec, Encoding},
+    compression::Encoding,
     config::{ConfigError, JobConfig, StrategyConfig},
     strategy::LocalWork,
 };
 
-use crate::hospitals::{hospital::Hospital, normalisation::Normalisation};
+use crate::{
+    compression,
+    hospitals::{hospital::Hospital, normalisation::Normalisation},
+};
 
 /// How a federation learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,7 +58,7 @@ impl Recipe {
     /// The job in which they train.
     pub(crate) fn training_job(&self, seed: u64, normalisation: &Normalisation) -> String {
         let job = job("training", seed, self.rounds, &self.strategy_toml(), &normalisation.to_settings());
-        job + &self.compression_toml()
+        job + &compression::job_table(self.compression)
     }
 
     fn strategy_toml(&self) -> String {
@@ -65,18 +68,6 @@ impl Recipe {
             text += &format!("local_epochs = {local_epochs}\nbatch_size = {batch_size}\n");
         }
         text
-    }
-
-    fn compression_toml(&self) -> String {
-        let Encoding { codec, zstd } = self.compression;
-        let codec = match codec {
-            Codec::F32 => "\"none\"".to_owned(),
-            Codec::TopK(fraction) => {
-                format!("\"top-k\"\nfraction = {:?}", f64::from(fraction.millionths()) / 1e6)
-            }
-            _ => format!("\"{}\"", Encoding::new(codec)),
-        };
-        format!("[compression]\ncodec = {codec}\nzstd = {zstd}\n")
     }
 
     /// The strategy, as the coordinator will read it.

@@ -1,11 +1,14 @@
 //! The result as tables, for people.
 
-use crate::classification::Quality;
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::hospitals::{
-    experiment::{Experiment, Outcome},
-    figures::{Figure, QualityFigures},
+use crate::{
+    classification::Quality,
+    figure::Figure,
+    hospitals::{
+        experiment::{Experiment, Outcome},
+        figures::QualityFigures,
+    },
 };
 
 /// Both tables, and what the federation cost.

@@ -1,8 +1,18 @@
-use std::{fs, path::Path, time::SystemTime};
+//! A federation on this machine: a coordinator and participants, each a process of its own, over mutual TLS.
+//!
+//! An example's program starts itself again for each of them, as a `child`: the `coordinator` is the same for all
+//! examples, what a participant does is the example's own.
+
+mod child;
+mod coordinator;
+
+use std::{path::Path, time::SystemTime};
 
 use anyhow::{Context, Result, bail};
-use federated_client::device::Device;
-use federated_core::{ids::JobName, model::ModelParameters};
+use federated_core::{
+    ids::{JobName, ParticipantName},
+    model::ModelParameters,
+};
 use federated_proto::v1::{JobState, JobStatus};
 use federated_server::{
     config::OperatorConfig,
@@ -13,17 +23,14 @@ use futures::future::select_all;
 use tempfile::TempDir;
 use tokio_stream::StreamExt;
 
-use crate::hospitals::{
-    child::ChildProcess,
-    hospital::Hospital,
-    participant::{Participant, RECORDS},
-    split::Split,
-};
+use child::ChildProcess;
+pub(crate) use child::parent_is_done;
+pub(crate) use coordinator::run as run_coordinator;
 
 /// Days that the throw-away certificates are valid.
 const DAYS: u32 = 1;
 
-/// A coordinator and four hospitals, each a process of its own, and the operator's connection to the coordinator.
+/// A coordinator and its participants, and the operator's connection to the coordinator.
 ///
 /// Certificates, keys and state lie in a temporary folder that goes with this value.
 #[derive(Debug)]
@@ -46,10 +53,17 @@ pub(crate) struct Finished {
 }
 
 impl Federation {
-    /// Makes an authority, enrols the hospitals and starts the five processes.
-    pub(crate) async fn start(split: Split, device: Device) -> Result<Self> {
+    /// Makes an authority, enrols the participants and starts all processes.
+    ///
+    /// `furnish` is told a participant and its folder, in which its bundle lies: it puts the participant's data there
+    /// and gives the arguments of the participant's process. That of the coordinator gets `coordinator FOLDER`.
+    pub(crate) async fn start(
+        example: &str,
+        participants: &[ParticipantName],
+        mut furnish: impl FnMut(&ParticipantName, &Path) -> Result<Vec<String>>,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new()
-            .prefix("federated-hospitals-")
+            .prefix(&format!("federated-{example}-"))
             .tempdir()
             .context("a temporary folder")?;
         let path = folder.path();
@@ -66,28 +80,29 @@ impl Federation {
         let address = format!("https://{}", coordinator.ready().await?);
         let mut processes = vec![coordinator];
 
-        for hospital in Hospital::ALL {
-            let bundle = path.join(hospital.name());
+        for participant in participants {
+            let bundle = path.join(participant.as_str());
             let options = EnrollOptions {
                 out: Some(bundle.clone()),
                 address: Some(address.parse()?),
                 days: DAYS,
-                ..EnrollOptions::new(&coordinator_dir, hospital.participant()?)
+                ..EnrollOptions::new(&coordinator_dir, participant.clone())
             };
             enroll(&options, SystemTime::now())?;
-            processes.push(start_hospital(hospital, &bundle, split, device, path)?);
+            let arguments = furnish(participant, &bundle)?;
+            processes.push(ChildProcess::start(participant.as_str(), &arguments, path)?);
         }
         let operator = OperatorConfig { address: address.parse()?, ..config.operator };
         let operator = OperatorClient::connect(&operator).await?;
         Ok(Self { operator, processes, _folder: folder })
     }
 
-    /// Runs a job to its end; `watch` is told of every change.
+    /// Runs a job to its end; `watch` is told of every change, and may ask the coordinator for more.
     pub(crate) async fn run(
         &mut self,
         job_toml: &str,
         initial: &ModelParameters,
-        watch: impl FnMut(&JobStatus),
+        watch: impl AsyncFnMut(&mut OperatorClient, &JobStatus),
     ) -> Result<Finished> {
         let job = self.operator.start(job_toml, initial).await?;
         let ended = self.processes.iter_mut().map(|process| Box::pin(process.ended()));
@@ -103,7 +118,7 @@ impl Federation {
         })
     }
 
-    /// Ends all processes, the hospitals first.
+    /// Ends all processes, the coordinator last.
     pub(crate) async fn stop(self) -> Result<()> {
         let Self { operator, processes, _folder } = self;
         // An open call would hold up the coordinator's end.
@@ -116,28 +131,16 @@ impl Federation {
     }
 }
 
-/// A hospital's process: its bundle and its patients' file are all it gets.
-fn start_hospital(
-    hospital: Hospital,
-    bundle: &Path,
-    split: Split,
-    device: Device,
-    logs: &Path,
-) -> Result<ChildProcess> {
-    fs::write(bundle.join(RECORDS), hospital.records(split)).context("the patients' file")?;
-    ChildProcess::start(hospital.name(), &Participant::arguments(bundle, split, device), logs)
-}
-
 /// Waits for the end of a job: its last status, if it is completed.
 async fn follow(
     operator: &mut OperatorClient,
     job: &JobName,
-    mut watch: impl FnMut(&JobStatus),
+    mut watch: impl AsyncFnMut(&mut OperatorClient, &JobStatus),
 ) -> Result<JobStatus> {
     let mut reports = operator.watch(Some(job)).await?;
     while let Some(report) = reports.next().await {
         let Some(status) = report?.jobs.into_iter().next() else { continue };
-        watch(&status);
+        watch(operator, &status).await;
         match status.state() {
             JobState::Completed => return Ok(status),
             JobState::Failed | JobState::Stopped => {

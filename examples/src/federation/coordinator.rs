@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::Result;
 use federated_server::{FederatedServer, config::CoordinatorConfig, telemetry};
 
-use crate::hospitals::child::parent_is_done;
+use super::parent_is_done;
 
 /// The coordinator's process: serves the folder that `init` made and says where it listens.
 pub(crate) async fn run(folder: &Path) -> Result<()> {
