@@ -32,7 +32,7 @@ const FINISHED: &str = "update";
 /// `JOB/spare` until the job's next round writes over them.
 ///
 /// What [`Spool::durable`] counts is in the file system: a coordinator that is killed loses none of it. A machine that
-/// loses power may lose some of what came since the last sync, up to about 16 MiB of each upload under way: the digest
+/// loses power may lose some of what came since the last sync, up to about 4 MiB of each upload under way: the digest
 /// tells then, and the upload begins again. What was finished is on the disk.
 #[derive(Debug)]
 pub struct LocalSpool {
