@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU64, NonZeroUsize},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +13,7 @@ use federated_core::config::ConfigError as Mistake;
 
 use super::{
     ChunkSize, CoordinatorAddress, CoordinatorConfig, Limits, LogConfig, OperatorConfig, SpoolConfig,
-    TlsFiles,
+    TlsFiles, UploadWindow,
     raw::{RawConfig, RawLimits},
 };
 
@@ -64,7 +64,8 @@ fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
     let handshake = milliseconds(100)..=Duration::from_secs(600);
     let stall = milliseconds(100)..=Duration::from_secs(3600);
     let max_model = size("limits.max_model", raw.max_model, 1 << 10..=1 << 40)?;
-    let window = size("limits.upload_window", raw.upload_window, 64 << 10..=1 << 30)?;
+    let window_range = u64::from(UploadWindow::MIN.bytes())..=u64::from(UploadWindow::MAX.bytes());
+    let window = size("limits.upload_window", raw.upload_window, window_range)?;
     let memory = size("limits.upload_memory", raw.upload_memory, 4 << 20..=1 << 40)?;
     let rate = size("limits.min_upload_rate", raw.min_upload_rate, 1..=1 << 30)?;
     Ok(Limits {
@@ -78,7 +79,7 @@ fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
         max_uploads: count("limits.max_uploads", raw.max_uploads, 1..=65_536)?.unwrap_or(default.max_uploads),
         upload_window: window
             .and_then(|bytes| u32::try_from(bytes).ok())
-            .and_then(NonZeroU32::new)
+            .and_then(UploadWindow::new)
             .unwrap_or(default.upload_window),
         upload_memory: memory
             .and_then(|bytes| usize::try_from(bytes).ok())
@@ -168,6 +169,7 @@ mod tests {
             max_model = "100 MB"
             chunk = "256KiB"
             max_uploads = 3
+            upload_window = "4MiB"
             stall = "1m 30s"
             [log]
             format = "json"
@@ -185,6 +187,7 @@ mod tests {
         assert_eq!(config.limits.max_model.get(), 100_000_000);
         assert_eq!(config.limits.chunk.bytes(), 256 << 10);
         assert_eq!(config.limits.max_uploads.get(), 3);
+        assert_eq!(config.limits.upload_window.bytes(), 4 << 20);
         assert_eq!(config.limits.stall, Duration::from_secs(90));
         assert_eq!(config.log.format, LogFormat::Json);
         assert_eq!(config.operator.address.host(), "10.0.0.1");
@@ -203,6 +206,7 @@ mod tests {
             ("[spool]\nurl = \"ftp://a/b\"", "spool.url"),
             ("[limits]\nmax_model = \"big\"", "limits.max_model"),
             ("[limits]\nmax_connections = 0", "limits.max_connections"),
+            ("[limits]\nupload_window = \"1GiB\"", "limits.upload_window"),
             ("[limits]\nhandshake = \"10\"", "limits.handshake"),
             ("[limits]\nstall = \"0s\"", "limits.stall"),
             ("[limits]\nmin_upload_rate = \"0B\"", "limits.min_upload_rate"),

@@ -1,5 +1,5 @@
 use std::{
-    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU64, NonZeroUsize},
     time::Duration,
 };
 
@@ -31,6 +31,34 @@ impl ChunkSize {
     }
 }
 
+/// How many bytes of an upload may be on their way at one time: 64 KiB to 512 MiB.
+///
+/// It becomes the HTTP/2 window of each upload, and twice of it that of each connection, which must stay below 2 GiB (RFC
+/// 9113, section 6.9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UploadWindow(u32);
+
+impl UploadWindow {
+    /// 64 KiB.
+    pub const MIN: Self = Self(64 << 10);
+    /// 512 MiB.
+    pub const MAX: Self = Self(512 << 20);
+    /// 256 KiB.
+    pub const DEFAULT: Self = Self(256 << 10);
+
+    /// A window in bytes; `None` outside of the range.
+    #[must_use]
+    pub const fn new(bytes: u32) -> Option<Self> {
+        if bytes < Self::MIN.0 || bytes > Self::MAX.0 { None } else { Some(Self(bytes)) }
+    }
+
+    /// The window in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        self.0
+    }
+}
+
 /// What a coordinator lets its peers use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -46,7 +74,7 @@ pub struct Limits {
     /// has not looked at. That is lost and sent again when the coordinator dies, and it is what an upload that waits for
     /// its turn takes of the memory. A line with a round trip of 20 ms carries at most 50 times as much a second.
     /// 256 KiB by default.
-    pub upload_window: NonZeroU32,
+    pub upload_window: UploadWindow,
     /// Bytes of updates that may wait for the disk at one time, of all uploads together; a single piece always may.
     /// 16 MiB by default.
     pub upload_memory: NonZeroUsize,
@@ -71,7 +99,7 @@ impl Default for Limits {
             chunk: ChunkSize::DEFAULT,
             max_connections: size(1024),
             max_uploads: size(64),
-            upload_window: NonZeroU32::MIN.saturating_add((256 << 10) - 1),
+            upload_window: UploadWindow::DEFAULT,
             upload_memory: size(16 << 20),
             handshake: Duration::from_secs(10),
             stall: Duration::from_secs(30),

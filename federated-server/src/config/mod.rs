@@ -14,7 +14,7 @@ mod spool;
 pub use coordinator::{CoordinatorConfig, OperatorConfig, TlsFiles};
 pub use error::ConfigError;
 pub use federated_core::config::{CoordinatorAddress, LogConfig, LogFilter, LogFormat};
-pub use limits::{ChunkSize, Limits};
+pub use limits::{ChunkSize, Limits, UploadWindow};
 #[cfg(feature = "object-store")]
 pub(crate) use spool::ObjectStoreKind;
 pub use spool::{ObjectStoreUrl, SpoolConfig};

@@ -80,7 +80,7 @@ pub(crate) async fn serve(
     let participation = ParticipationServer::new(participation).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let operation = operation::Operation::new(services.clone());
     let operation = OperationServer::new(operation).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let window = services.limits.upload_window.get();
+    let window = services.limits.upload_window.bytes();
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))

@@ -72,8 +72,10 @@ impl Store {
     pub fn new_model(&self, job: &str) -> Result<ModelWriter, StoreError> {
         // Two writers never share a temporary file, even if two operators start the same job at once.
         let path = self.unfinished_path(job);
-        if let Some(spare) = self.model_files().lock().spare.take() {
-            fs::rename(spare, &path).map_err(StoreError::io("rename to", &path))?;
+        if let Some(spare) = self.model_files().lock().spare.take()
+            && let Err(error) = fs::rename(spare, &path)
+        {
+            tracing::warn!(%error, "an old model's file cannot be written over; a new one is made");
         }
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = Arc::new(file.map_err(StoreError::io("make", &path))?);
