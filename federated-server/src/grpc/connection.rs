@@ -8,8 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
@@ -17,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use super::socket::Socket;
 use crate::identity::{IdentityError, PeerIdentity};
 
 /// Who is at the other end of a connection: known once, when it is made, and carried by every request on it.
@@ -25,12 +25,6 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) identity: Arc<Result<PeerIdentity, IdentityError>>,
 }
-
-/// The TLS library reads 4 KiB at a time; the system is asked for more at once.
-pub(super) type Socket = BufReader<TcpStream>;
-
-/// How much the system is asked for, and given, at a time: sixteen TLS records.
-pub(super) const SOCKET_BYTES: usize = 256 << 10;
 
 /// A connection after its TLS handshake. It counts against the limit of connections until it is dropped.
 #[derive(Debug)]

@@ -2,14 +2,17 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::ServerConfig;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, SOCKET_BYTES, Socket};
+use super::{
+    connection::Connection,
+    socket::{Buffers, SOCKET_BYTES, Socket},
+};
 use crate::config::Limits;
 
 /// Connections that are through their handshake and wait to be served.
@@ -30,6 +33,7 @@ pub(super) fn incoming(
     let (connections, incoming) = mpsc::channel(BACKLOG);
     let places = Arc::new(Semaphore::new(limits.max_connections.get()));
     let (acceptor, patience) = (TlsAcceptor::from(tls), limits.handshake);
+    let buffers = Arc::new(Buffers::default());
     let accept_all = async move {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -37,7 +41,18 @@ pub(super) fn incoming(
             };
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    let handshake = handshake(acceptor.clone(), stream, address, patience, place);
+                    // Without this a small message waits for the acknowledgement of the one before.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%address, %error, "connection lost before the handshake");
+                        continue;
+                    }
+                    let handshake = handshake(
+                        acceptor.clone(),
+                        Socket::new(stream, Arc::clone(&buffers)),
+                        address,
+                        patience,
+                        place,
+                    );
                     let (connections, cut) = (connections.clone(), cut.clone());
                     tokio::spawn(async move {
                         if let Some(connection) = handshake.await {
@@ -60,17 +75,11 @@ pub(super) fn incoming(
 
 async fn handshake(
     acceptor: TlsAcceptor,
-    stream: TcpStream,
+    socket: Socket,
     address: SocketAddr,
     patience: Duration,
     place: OwnedSemaphorePermit,
 ) -> Option<Connection> {
-    // Without this a small message waits for the acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%address, %error, "connection lost before the handshake");
-        return None;
-    }
-    let socket = Socket::with_capacity(SOCKET_BYTES, stream);
     match tokio::time::timeout(patience, acceptor.accept(socket)).await {
         Ok(Ok(mut stream)) => {
             stream.get_mut().1.set_buffer_limit(Some(SOCKET_BYTES));

@@ -1,7 +1,7 @@
 //! The network: gRPC over mutual TLS.
 //!
-//! Read in this order: `listener` accepts connections and does the TLS handshake, `connection` is one of them with who
-//! is at its other end, `peer` says whether a caller may call, `participation` and `operation` are the two services,
+//! Read in this order: `listener` accepts connections and does the TLS handshake, `socket` is what it reads from,
+//! `connection` is one of them with who is at its other end, `peer` says whether a caller may call, `participation` and `operation` are the two services,
 //! `transfers` serves those of their calls that move content: `upload`, with the `intake` of one upload to the spool, and
 //! `download`. `file_work` is where all of them touch files. Everything that decides something is in
 //! [`coordinator`](crate::coordinator).
@@ -14,6 +14,7 @@ mod listener;
 mod operation;
 mod participation;
 mod peer;
+mod socket;
 mod transfers;
 mod upload;
 
