@@ -137,7 +137,7 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let buffers = Arc::new(Buffers::default());
         let mut socket = Socket::new(stream, Arc::clone(&buffers));
-        let content: Vec<u8> = (0..3 * SOCKET_BYTES + 7).map(|n| (n % 251) as u8).collect();
+        let content: Vec<u8> = (0..=250).cycle().take(3 * SOCKET_BYTES + 7).collect();
         let sent = content.clone();
         let sending = tokio::spawn(async move {
             sender.write_all(&sent).await.unwrap();
