@@ -83,16 +83,19 @@ impl PartialModel {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(StateError::read(&part))?,
         };
-        let mut count = [0; COUNT_BYTES];
-        file.read_exact(&mut count).map_err(StateError::read(&part))?;
-        let there = usize::try_from(u64::from_le_bytes(count)).unwrap_or(usize::MAX);
-        let beginning = bytes_of_mut(&mut self.values).get_mut(..there).unwrap_or_default();
-        match file.read_exact(beginning) {
-            Ok(()) => {
-                self.hasher.update(beginning);
-                self.length = beginning.len();
+        let mut read = || {
+            let mut count = [0; COUNT_BYTES];
+            file.read_exact(&mut count)?;
+            let there = usize::try_from(u64::from_le_bytes(count)).unwrap_or(usize::MAX);
+            let beginning = bytes_of_mut(&mut self.values).get_mut(..there).unwrap_or_default();
+            file.read_exact(beginning).map(|()| beginning.len())
+        };
+        match read() {
+            Ok(length) => {
+                self.hasher.update(bytes_of(&self.values).get(..length).unwrap_or_default());
+                self.length = length;
             }
-            // A failure of the machine cut it short.
+            // It ended before its count was written, or a failure of the machine cut it short: none of it counts.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
             Err(error) => return Err(StateError::read(&part)(error)),
         }

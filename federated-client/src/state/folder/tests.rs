@@ -101,6 +101,20 @@ fn a_large_download_goes_on_after_a_restart_and_is_read_as_often_as_needed() {
 }
 
 #[test]
+fn a_beginning_that_was_cut_short_counts_for_nothing() {
+    let (root, state) = folder_that_writes_after(Duration::ZERO);
+    let (layout, values, digest) = large_model((17 << 20) / 4, 0.0);
+    let part = root.path().join(format!("state/models/{digest}.part"));
+    for left in [0, 5, 9] {
+        let mut partial = download(&state, &layout, digest);
+        partial.append(&bytes_of(&values)[..100]).unwrap();
+        drop(partial);
+        std::fs::File::options().write(true).open(&part).unwrap().set_len(left).unwrap();
+        assert_eq!(download(&state, &layout, digest).length(), 0, "{left} bytes left");
+    }
+}
+
+#[test]
 fn a_large_download_that_is_fast_is_not_written() {
     let (root, state) = folder_that_writes_after(Duration::from_secs(3_600));
     let (layout, values, digest) = large_model((17 << 20) / 4, 0.0);
