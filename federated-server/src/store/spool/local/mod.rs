@@ -121,8 +121,7 @@ impl Spool for LocalSpool {
 
     fn remove_job(&self, job: &JobName) -> Result<(), StoreError> {
         self.syncs().retain(|task, _| task.job != *job);
-        self.spares.forget(job);
-        durable::remove(&self.root.join(job.as_str()))
+        self.spares.remove_job(job)
     }
 }
 

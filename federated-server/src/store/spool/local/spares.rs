@@ -39,14 +39,14 @@ impl Spares {
     ///
     /// An unfinished one may have a writer, which would then write into another upload.
     pub(super) fn keep(&self, task: &TaskId, attempt: &Path) -> Result<(), StoreError> {
-        let mut files = list(attempt)?;
-        files.retain(|file| file.extension().is_some_and(|extension| extension == FINISHED));
-        if files.is_empty() {
-            return Ok(());
-        }
         let folder = self.folder(&task.job);
-        fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
         self.of(&task.job, |spares| {
+            let mut files = list(attempt)?;
+            files.retain(|file| file.extension().is_some_and(|extension| extension == FINISHED));
+            if files.is_empty() {
+                return Ok(());
+            }
+            fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
             let most = files.len();
             for file in files {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -59,9 +59,11 @@ impl Spares {
         })
     }
 
-    /// Forgets the files of a job, whose folder is removed.
-    pub(super) fn forget(&self, job: &JobName) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+    /// Removes the folder of a job, while nobody puts anything into it.
+    pub(super) fn remove_job(&self, job: &JobName) -> Result<(), StoreError> {
+        let mut jobs = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.remove(job);
+        durable::remove(&self.root.join(job.as_str()))
     }
 
     fn of<T>(

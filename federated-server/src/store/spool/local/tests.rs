@@ -124,3 +124,19 @@ fn an_upload_whose_file_was_emptied_under_it_is_not_taken_for_whole() {
     writer.write(b" and second").unwrap();
     assert!(matches!(writer.finish(), Err(StoreError::Damaged { .. })));
 }
+
+#[test]
+fn nothing_stays_when_a_job_ends_while_its_last_round_is_put_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = LocalSpool::open(folder.path()).unwrap();
+    for _ in 0..50 {
+        for name in ["a", "b", "c", "d"] {
+            finish(&spool, 1, name, b"the last round");
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| spool.remove_attempt(&task(1)).unwrap());
+            scope.spawn(|| spool.remove_job(&"job".parse().unwrap()).unwrap());
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
