@@ -4,8 +4,9 @@
 //! arguments. So a whole federation runs in a test, and runs the same way twice.
 //!
 //! Read in this order: [`model`] and [`update`] are what travels; [`strategy`], [`selection`] and [`aggregate`] say how
-//! a round is done; [`compression`] makes updates shorter on the wire; [`round`] is the state machine that does it;
-//! [`config`] parses configuration files; [`checkpoint`] keeps a run across restarts. [`fault`] is how every error answers
+//! a round is done; [`compression`] makes updates shorter on the wire; [`round`] is the state machine that does it,
+//! and [`job`] holds it from start to end, as a log gives it; [`config`] parses configuration files; [`checkpoint`] is how
+//! what is kept is encoded. [`fault`] is how every error answers
 //! whose fault it is.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod compression;
 pub mod config;
 pub mod fault;
 pub mod ids;
+pub mod job;
 pub mod metrics;
 pub mod model;
 pub mod prelude;

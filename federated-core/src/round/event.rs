@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::OutReason;
+use super::{Hold, OutReason};
 use crate::{
     compression::Encoding,
     ids::{Digest, ParticipantName, TaskId},
@@ -23,8 +25,8 @@ pub struct Receipt {
     pub metrics: Metrics,
 }
 
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq)]
+/// Something that happened. Events are what a job's log is made of: new kinds are added at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
     /// A participant connected.
@@ -69,5 +71,16 @@ pub enum Event {
     StopRequested {
         /// Who.
         operator: String,
+    },
+    /// No further attempt may begin; the one under way goes on to its end.
+    Held(Hold),
+    /// Attempts may begin again.
+    Released,
+    /// An operator has a run that failed or was stopped go on at the round where it ended, with all its attempts.
+    RetryRequested {
+        /// Who.
+        operator: String,
+        /// The participants that are connected at this moment: a run that has ended does not hear who comes and goes.
+        present: BTreeSet<ParticipantName>,
     },
 }

@@ -28,6 +28,6 @@ pub use command::{Command, WithdrawReason};
 pub use error::RoundError;
 pub use event::{Event, Receipt};
 use history::History;
-pub use phase::{AbandonReason, Member, OutReason, RoundPhase, RoundSummary, RunEnd};
+pub use phase::{AbandonReason, Hold, Member, OutReason, RoundPhase, RoundSummary, RunEnd};
 pub use plan::{CohortPolicy, PlanError, RunPlan, Timeouts};
 pub use run::Run;

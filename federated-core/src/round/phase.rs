@@ -42,6 +42,19 @@ pub enum RoundPhase {
     Ended(RunEnd),
 }
 
+/// Why no attempt may begin at present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Hold {
+    /// Others are before it.
+    Queued,
+    /// An operator wants it so.
+    Paused {
+        /// Who.
+        operator: String,
+    },
+}
+
 /// Where one member of the cohort is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -1,13 +1,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbandonReason, Command, Event, History, Member, OutReason, Receipt, RoundError, RoundPhase, RoundSummary,
-    RunEnd, RunPlan, WithdrawReason,
+    AbandonReason, Command, Event, History, Hold, Member, OutReason, Receipt, RoundError, RoundPhase,
+    RoundSummary, RunEnd, RunPlan, WithdrawReason,
 };
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
@@ -22,8 +23,11 @@ pub struct Run {
     plan: RunPlan,
     round: RoundNumber,
     attempt: u32,
+    /// The first attempt at this round since the run began or was last retried: attempts are counted from it.
+    first_attempt: u32,
     model: Digest,
     phase: RoundPhase,
+    hold: Option<Hold>,
     /// Who is connected. Connections do not outlive the process, so this is not written down.
     #[serde(skip)]
     present: BTreeSet<ParticipantName>,
@@ -39,22 +43,26 @@ impl Run {
             plan,
             round: RoundNumber::FIRST,
             attempt: 1,
+            first_attempt: 1,
             model,
             phase,
+            hold: None,
             present,
             history: History::default(),
         }
     }
 
-    /// A run read back after a restart: nobody is connected yet, and the absence of everyone who works begins now.
+    /// A run after a restart: nobody is connected yet, and the absence of everyone who works begins now. Participants
+    /// could deliver nothing for as long as the coordinator was `away`, so the deadline is as much later.
     ///
     /// An aggregation that was under way is asked for again; it gives the same model.
     #[must_use]
-    pub fn resumed(mut self, now: Timestamp) -> (Self, Vec<Command>) {
+    pub fn resumed(mut self, away: Duration, now: Timestamp) -> (Self, Vec<Command>) {
         self.present.clear();
         let task = self.task();
         match &mut self.phase {
-            RoundPhase::Training { cohort, .. } => {
+            RoundPhase::Training { deadline, cohort, .. } => {
+                *deadline = deadline.after(away);
                 let working =
                     |member: &&mut Member| matches!(member, Member::Working | Member::Absent { .. });
                 cohort
@@ -99,6 +107,12 @@ impl Run {
     #[must_use]
     pub const fn phase(&self) -> &RoundPhase {
         &self.phase
+    }
+
+    /// Why no attempt may begin, if that is so. One that is under way goes on.
+    #[must_use]
+    pub const fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
     }
 
     /// Whether the run is over.
@@ -148,8 +162,9 @@ impl Run {
             Event::MemberFailed { participant, task, reason } => {
                 self.set_member(&participant, &task, Member::Out(reason));
             }
-            // Stopped while the edge was combining.
-            Event::ModelPublished { .. } | Event::AggregationFailed { .. } if self.has_ended() => {}
+            // Stopped while the edge was combining, and perhaps retried.
+            Event::ModelPublished { task, .. } | Event::AggregationFailed { task, .. }
+                if self.has_ended() || self.is_past(&task) => {}
             Event::ModelPublished { task, model } => self.published(&task, model, now, &mut commands)?,
             Event::AggregationFailed { task, reason } => {
                 self.check_aggregating(&task)?;
@@ -157,6 +172,9 @@ impl Run {
             }
             Event::Tick => {}
             Event::StopRequested { operator } => self.end(RunEnd::Stopped { operator }, &mut commands),
+            Event::Held(hold) => self.hold = Some(hold),
+            Event::Released => self.hold = None,
+            Event::RetryRequested { present, .. } => self.retry(present, now),
         }
         self.advance(selector, now, &mut commands);
         Ok((self, commands))
@@ -206,7 +224,8 @@ impl Run {
 
     /// Begins an attempt when its pause is over and enough participants are present.
     fn begin_if_due(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
-        if !matches!(self.phase, RoundPhase::Gathering { not_before } if now >= not_before) {
+        let due = matches!(self.phase, RoundPhase::Gathering { not_before } if now >= not_before);
+        if !due || self.hold.is_some() {
             return;
         }
         let candidates = self.candidates();
@@ -284,6 +303,10 @@ impl Run {
         self.phase = RoundPhase::Aggregating { began, cohort_size, contributions };
     }
 
+    fn is_past(&self, task: &TaskId) -> bool {
+        task.job == self.plan.job && (task.round, task.attempt) < (self.round, self.attempt)
+    }
+
     fn check_aggregating(&self, task: &TaskId) -> Result<(), RoundError> {
         if matches!(self.phase, RoundPhase::Aggregating { .. }) && *task == self.task() {
             Ok(())
@@ -307,7 +330,7 @@ impl Run {
             self.end(RunEnd::Completed, commands);
         } else {
             self.round = self.round.next();
-            self.attempt = 1;
+            (self.attempt, self.first_attempt) = (1, 1);
             self.phase = RoundPhase::Gathering { not_before: now };
         }
         Ok(())
@@ -317,11 +340,22 @@ impl Run {
         self.withdraw_all(WithdrawReason::RoundAbandoned, commands);
         let summary = self.summary(Err(reason.clone()), now);
         self.record(summary, commands);
-        if self.attempt >= self.plan.attempts.get() {
+        if self.attempt - self.first_attempt + 1 >= self.plan.attempts.get() {
             self.end(RunEnd::Failed { reason }, commands);
         } else {
             self.attempt += 1;
             self.phase = RoundPhase::Gathering { not_before: now.after(self.plan.timeouts.retry) };
+        }
+    }
+
+    /// Begins the round that a run ended in once more. A run that is not over, or has all its rounds, has nothing to
+    /// retry.
+    fn retry(&mut self, present: BTreeSet<ParticipantName>, now: Timestamp) {
+        if matches!(self.phase, RoundPhase::Ended(RunEnd::Failed { .. } | RunEnd::Stopped { .. })) {
+            (self.present, self.hold) = (present, None);
+            self.attempt += 1;
+            self.first_attempt = self.attempt;
+            self.phase = RoundPhase::Gathering { not_before: now };
         }
     }
 

@@ -284,7 +284,8 @@ fn a_run_read_back_after_a_restart_keeps_its_receipts_and_waits_for_the_others()
     bench.report(0);
     let bytes = checkpoint::encode(&bench.run).unwrap();
     bench.now = 500;
-    bench.run = checkpoint::decode::<Run>(&bytes).unwrap().resumed(Timestamp::from_millis(500)).0;
+    bench.run =
+        checkpoint::decode::<Run>(&bytes).unwrap().resumed(Duration::ZERO, Timestamp::from_millis(500)).0;
     bench.send(Event::Tick);
     assert_eq!(bench.woken_at(), Some(500 + ABSENCE));
     bench.send(Event::Joined(name(0)));
@@ -301,7 +302,7 @@ fn an_aggregation_that_a_restart_interrupted_is_asked_for_again() {
     bench.report(0);
     bench.report(1);
     let asked = bench.commands.iter().find(|command| matches!(command, Command::Aggregate { .. })).cloned();
-    assert_eq!(bench.run.resumed(Timestamp::from_millis(9)).1, [asked.unwrap()]);
+    assert_eq!(bench.run.resumed(Duration::ZERO, Timestamp::from_millis(9)).1, [asked.unwrap()]);
 }
 
 #[test]
@@ -363,4 +364,65 @@ proptest! {
             prop_assert_eq!(replayed.phase(), bench.run.phase());
         }
     }
+}
+
+#[test]
+fn a_run_that_is_held_ends_its_attempt_and_begins_no_other_until_it_is_released() {
+    let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
+    bench.send(Event::Held(Hold::Paused { operator: "ops".to_owned() }));
+    bench.report(0);
+    bench.report(1);
+    assert!(bench.aggregated().is_some(), "what is under way goes on");
+    bench.publish();
+    assert!(bench.dispatched().is_empty() && matches!(bench.run.phase(), RoundPhase::Gathering { .. }));
+    bench.send(Event::Released);
+    assert_eq!(bench.dispatched().len(), 2);
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_at_its_round_with_all_its_attempts() {
+    let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
+    bench.report(0);
+    bench.report(1);
+    bench.publish();
+    bench.report(0);
+    bench.report(1);
+    let late = bench.run.task();
+    bench.send(Event::StopRequested { operator: "ops".to_owned() });
+    bench.send(Event::RetryRequested { operator: "ops".to_owned(), present: names(2) });
+    assert_eq!((bench.run.round().get(), bench.run.attempt()), (2, 2), "an attempt is never numbered twice");
+    assert_eq!(bench.dispatched().len(), 2);
+    let before = bench.run.clone();
+    bench.send(Event::ModelPublished { task: late, model: Digest::of(b"late") });
+    assert_eq!(bench.run, before, "what the stop interrupted counts no more");
+    bench.fail(0);
+    assert!(!bench.run.has_ended(), "a first attempt of two");
+    bench.tick_at(RETRY);
+    bench.fail(0);
+    assert!(matches!(bench.run.phase(), RoundPhase::Ended(RunEnd::Failed { .. })));
+}
+
+#[test]
+fn a_run_that_has_all_its_rounds_cannot_be_retried() {
+    let mut bench = Bench::new(plan(1, 1, 1.0, 1.0), 1);
+    for _ in 0..2 {
+        bench.report(0);
+        bench.publish();
+    }
+    let completed = bench.run.clone();
+    bench.send(Event::RetryRequested { operator: "ops".to_owned(), present: names(1) });
+    assert_eq!(bench.run, completed);
+}
+
+#[test]
+fn the_time_that_a_coordinator_is_away_is_not_taken_from_the_participants() {
+    let mut bench = Bench::new(plan(2, 2, 1.0, 1.0), 2);
+    bench.now = 5_000;
+    bench.run = bench.run.resumed(Duration::from_millis(4_900), Timestamp::from_millis(5_000)).0;
+    bench.send(Event::Tick);
+    (0..2).for_each(|index| bench.send(Event::Joined(name(index))));
+    bench.tick_at(DEADLINE + 4_899);
+    assert!(matches!(bench.run.phase(), RoundPhase::Training { .. }));
+    bench.tick_at(DEADLINE + 4_900);
+    assert!(matches!(bench.run.phase(), RoundPhase::Gathering { .. }));
 }

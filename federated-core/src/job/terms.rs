@@ -1,0 +1,37 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    compression::Encoding,
+    config::{JobConfig, StrategyConfig},
+    ids::Digest,
+    model::ModelLayout,
+    round::RunPlan,
+};
+
+/// What was agreed when a job began. It stays as it is until the job's end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobTerms {
+    /// Rounds, cohort, time-outs, seed.
+    pub plan: RunPlan,
+    /// What participants do and how updates become a model.
+    pub strategy: StrategyConfig,
+    /// How updates travel to the coordinator.
+    pub compression: Encoding,
+    /// The `[training]` table, for the trainers.
+    pub settings: BTreeMap<String, String>,
+    /// Which tensors the model has.
+    pub layout: ModelLayout,
+    /// The model that the first round starts from.
+    pub initial_model: Digest,
+}
+
+impl JobTerms {
+    /// What a job file and its initial model come to.
+    #[must_use]
+    pub fn new(config: JobConfig, layout: ModelLayout, initial_model: Digest) -> Self {
+        let JobConfig { plan, strategy, compression, settings, .. } = config;
+        Self { plan, strategy, compression, settings, layout, initial_model }
+    }
+}
