@@ -1,7 +1,6 @@
 use std::{
     io,
     net::SocketAddr,
-    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -12,11 +11,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{CoordinatorConfig, SpoolConfig},
+    config::{CoordinatorConfig, JournalConfig},
     coordinator::{Actor, Coordinator},
     grpc::{self, FileWork, Services, SharedChunks},
     identity::{IdentityError, Roster, tls},
-    store::{Store, StoreError},
+    store::{
+        Store, StoreError,
+        journal::{Journal, MetadataStore, postgres::PostgresMetadata, sqlite::SqliteMetadata},
+    },
 };
 
 /// After a stop is asked for, how long open calls may still take.
@@ -101,7 +103,7 @@ impl FederatedServerBuilder {
     pub async fn build(self) -> Result<FederatedServer, ServerError> {
         let config = self.config.ok_or(ServerError::NoConfig)?;
         let tls = tls::server_config(&config.tls, SystemTime::now())?;
-        let (store, actor, coordinator) = load(config.state, config.spool).await?;
+        let (store, actor, coordinator) = load(&config).await?;
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| ServerError::Listen { address, source })?;
@@ -119,16 +121,33 @@ impl FederatedServerBuilder {
     }
 }
 
-/// Opens the state folder and the spool, and reads back the jobs.
-async fn load(state: PathBuf, spool: SpoolConfig) -> Result<(Arc<Store>, Actor, Coordinator), StoreError> {
-    let folder = state.clone();
-    let loaded = tokio::task::spawn_blocking(move || {
-        let store = Arc::new(Store::open_with(state, &spool)?);
-        let (actor, coordinator) = Actor::load(Arc::clone(&store))?;
-        Ok((store, actor, coordinator))
-    });
-    loaded.await.unwrap_or_else(|error| {
-        Err(StoreError::Io { action: "open", path: folder, source: io::Error::other(error) })
+/// Opens the journal, the state folder and the spool, and reads back the jobs. Waits as long as another coordinator holds
+/// the lease of the journal.
+async fn load(config: &CoordinatorConfig) -> Result<(Arc<Store>, Actor, Coordinator), StoreError> {
+    let (store, journal) = match &config.journal {
+        JournalConfig::State => {
+            let store = open(config).await?;
+            let journal: Box<dyn MetadataStore> = Box::new(SqliteMetadata::open(store.root()).await?);
+            (store, journal)
+        }
+        JournalConfig::Postgres { url, lease } => {
+            let holder = format!("{} (process {})", config.state.display(), std::process::id());
+            let journal = PostgresMetadata::open(url.reveal(), &holder, *lease).await?;
+            (open(config).await?, Box::new(journal) as Box<dyn MetadataStore>)
+        }
+    };
+    let logs = Journal::load(journal).await?;
+    let (actor, coordinator) = Actor::load(Arc::clone(&store), logs, config.jobs).await?;
+    Ok((store, actor, coordinator))
+}
+
+/// Opens the state folder and the spool.
+async fn open(config: &CoordinatorConfig) -> Result<Arc<Store>, StoreError> {
+    let (state, spool) = (config.state.clone(), config.spool.clone());
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(state, &spool).map(Arc::new));
+    opened.await.unwrap_or_else(|error| {
+        let (action, path) = ("open", config.state.clone());
+        Err(StoreError::Io { action, path, source: io::Error::other(error) })
     })
 }
 
@@ -207,16 +226,17 @@ impl FederatedServer {
             // However it ends: a coordinator without the task that owns its runs must not go on answering.
             tokio::spawn(async move {
                 let _stop_with_it = stop.clone().drop_guard();
-                actor.run(stop).await;
+                actor.run(stop).await
             })
         };
         let served = grpc::serve(services, listener, tls, stop.clone(), GRACE).await;
         stop.cancel();
-        let ran = runs.await.map_err(io::Error::other);
+        let ran = runs.await;
         // File work that was under way still holds the state folder; after this it may be opened again.
         if tokio::time::timeout(GRACE, released.cancelled()).await.is_err() {
             tracing::warn!("file work is still under way; the state folder stays locked until it is done");
         }
-        served.and(ran).map_err(|source| ServerError::Serve { source })
+        ran.map_err(|error| ServerError::Serve { source: io::Error::other(error) })??;
+        served.map_err(|source| ServerError::Serve { source })
     }
 }

@@ -110,6 +110,13 @@ impl Job {
         Ok((self, commands))
     }
 
+    /// Whether anything but the time differs. An event that changes nothing need not be in the log.
+    #[must_use]
+    pub fn differs(&self, earlier: &Self) -> bool {
+        let last = earlier.last;
+        Self { last, ..self.clone() } != *earlier
+    }
+
     /// Notes what an event means for the accounts, before the round machine has dealt with it.
     fn account(&mut self, event: &Event, now: Timestamp) {
         match event {

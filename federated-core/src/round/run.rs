@@ -352,7 +352,7 @@ impl Run {
     /// retry.
     fn retry(&mut self, present: BTreeSet<ParticipantName>, now: Timestamp) {
         if matches!(self.phase, RoundPhase::Ended(RunEnd::Failed { .. } | RunEnd::Stopped { .. })) {
-            (self.present, self.hold) = (present, None);
+            self.present = present;
             self.attempt += 1;
             self.first_attempt = self.attempt;
             self.phase = RoundPhase::Gathering { not_before: now };

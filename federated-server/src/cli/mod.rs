@@ -1,17 +1,17 @@
 //! The command line: one file for each subcommand, each with its arguments and a `run` that carries them out.
 //!
 //! [`init`], [`enroll`], [`renew`] and [`withdraw`] prepare a coordinator on this machine, [`serve`] runs it, and
-//! [`start`], [`status`], [`stop`] and [`model`] talk to one that runs, through [`operate`].
+//! [`start`], [`status`], [`model`] and what [`order`] has talk to one that runs, through [`operate`].
 
 mod enroll;
 mod init;
 mod model;
 mod operate;
+mod order;
 mod renew;
 mod serve;
 mod start;
 mod status;
-mod stop;
 mod withdraw;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +19,7 @@ use federated_server::{
     config::{LogConfig, LogFilter},
     telemetry,
 };
+use order::Order;
 
 /// Runs federated learning over mutual TLS, and sets up who may take part.
 #[derive(Debug, Parser)]
@@ -37,7 +38,14 @@ enum Command {
     Serve(serve::Serve),
     Start(start::Start),
     Status(status::Status),
-    Stop(stop::Stop),
+    /// Ends a job early; its newest model stays.
+    Stop(order::OnJob),
+    /// Begins no further round of a job until it is resumed; the round under way goes on to its end.
+    Pause(order::OnJob),
+    /// Goes on with a job after a pause.
+    Resume(order::OnJob),
+    /// Goes on with a job that failed or was stopped, at the round where it ended.
+    Retry(order::OnJob),
     Model(model::Model),
 }
 
@@ -51,7 +59,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Serve(command) => command.run(),
         Command::Start(command) => quiet().and_then(|()| command.run()),
         Command::Status(command) => quiet().and_then(|()| command.run()),
-        Command::Stop(command) => quiet().and_then(|()| command.run()),
+        Command::Stop(command) => quiet().and_then(|()| command.run(Order::Stop)),
+        Command::Pause(command) => quiet().and_then(|()| command.run(Order::Pause)),
+        Command::Resume(command) => quiet().and_then(|()| command.run(Order::Resume)),
+        Command::Retry(command) => quiet().and_then(|()| command.run(Order::Retry)),
         Command::Model(command) => quiet().and_then(|()| command.run()),
     }
 }

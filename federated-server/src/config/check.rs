@@ -12,9 +12,9 @@ use bytesize::ByteSize;
 use federated_core::config::ConfigError as Mistake;
 
 use super::{
-    ChunkSize, CoordinatorAddress, CoordinatorConfig, Limits, LogConfig, OperatorConfig, SpoolConfig,
-    TlsFiles, UploadWindow,
-    raw::{RawConfig, RawLimits},
+    ChunkSize, CoordinatorAddress, CoordinatorConfig, JobsConfig, JournalConfig, Limits, LogConfig,
+    OperatorConfig, SpoolConfig, TlsFiles, UploadWindow,
+    raw::{RawConfig, RawJobs, RawJournal, RawLimits},
 };
 
 const SIZE_HINT: &str = "write a size as text with a unit, such as \"64MiB\" or \"1GiB\"";
@@ -29,6 +29,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<CoordinatorConfig, 
     Ok(CoordinatorConfig {
         listen: raw.listen.map_or(Ok(defaults.listen), |text| listen(&text))?,
         state: path(raw.state, defaults.state),
+        journal: journal(raw.journal)?,
         spool: raw.spool.url.map_or(Ok(defaults.spool), |url| SpoolConfig::parse(&url))?,
         enrolled: path(raw.enrolled, defaults.enrolled),
         tls: TlsFiles {
@@ -36,6 +37,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<CoordinatorConfig, 
             certificate: path(raw.tls.certificate, defaults.tls.certificate),
             key: path(raw.tls.key, defaults.tls.key),
         },
+        jobs: jobs(raw.jobs)?,
         limits: limits(raw.limits)?,
         log: LogConfig::parse(raw.log.format.as_deref(), raw.log.level.as_deref())?,
         operator: OperatorConfig {
@@ -54,6 +56,27 @@ fn listen(text: &str) -> Result<SocketAddr, Mistake> {
         let hint = "such as \"0.0.0.0:8443\" for all of this machine's addresses";
         Mistake::text("listen", "an IP address with a port", text, hint)
     })
+}
+
+fn journal(raw: RawJournal) -> Result<JournalConfig, Mistake> {
+    let range = Duration::from_millis(500)..=Duration::from_secs(600);
+    let lease = duration("journal.lease", raw.lease, range)?;
+    match raw.url {
+        Some(url) => JournalConfig::parse(&url, lease.unwrap_or(JournalConfig::LEASE)),
+        None if lease.is_some() => {
+            let hint =
+                "a journal in the state folder has one coordinator, and no lease: leave journal.lease out";
+            Err(Mistake::text("journal.url", "an address, since there is a journal.lease", "none", hint))
+        }
+        None => Ok(JournalConfig::State),
+    }
+}
+
+fn jobs(raw: RawJobs) -> Result<JobsConfig, Mistake> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let active = count("jobs.active", raw.active, 1..=1_000)?;
+    let keep = duration("jobs.keep", raw.keep, Duration::from_secs(60)..=36_500 * DAY)?;
+    Ok(JobsConfig { active: active.unwrap_or(JobsConfig::default().active), keep })
 }
 
 fn limits(raw: RawLimits) -> Result<Limits, Mistake> {
@@ -204,6 +227,11 @@ mod tests {
         for (setting, path) in [
             ("listen = \"localhost\"", "listen"),
             ("[spool]\nurl = \"ftp://a/b\"", "spool.url"),
+            ("[journal]\nurl = \"mysql://a/b\"", "journal.url"),
+            ("[journal]\nlease = \"5s\"", "journal.url"),
+            ("[journal]\nurl = \"postgres://a/b\"\nlease = \"1ms\"", "journal.lease"),
+            ("[jobs]\nactive = 0", "jobs.active"),
+            ("[jobs]\nkeep = \"for ever\"", "jobs.keep"),
             ("[limits]\nmax_model = \"big\"", "limits.max_model"),
             ("[limits]\nmax_connections = 0", "limits.max_connections"),
             ("[limits]\nupload_window = \"1GiB\"", "limits.upload_window"),

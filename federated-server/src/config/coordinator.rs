@@ -6,7 +6,9 @@ use std::{
 
 use federated_core::config::parse_toml;
 
-use super::{ConfigError, CoordinatorAddress, Limits, LogConfig, SpoolConfig, check::check};
+use super::{
+    ConfigError, CoordinatorAddress, JobsConfig, JournalConfig, Limits, LogConfig, SpoolConfig, check::check,
+};
 
 /// The files of one side of a TLS connection, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +38,18 @@ pub struct OperatorConfig {
 pub struct CoordinatorConfig {
     /// Where connections are accepted. Port 0 lets the system choose one.
     pub listen: SocketAddr,
-    /// The folder for jobs, models and, unless `spool` says otherwise, updates.
+    /// The folder for models and, unless `journal` and `spool` say otherwise, for jobs and updates.
     pub state: PathBuf,
+    /// Where it is written down what happened to every job.
+    pub journal: JournalConfig,
     /// Where updates are kept until they are combined.
     pub spool: SpoolConfig,
     /// The folder of the roster.
     pub enrolled: PathBuf,
     /// The coordinator's certificate and key, and the authority of its peers.
     pub tls: TlsFiles,
+    /// How many jobs run, and how long they are kept.
+    pub jobs: JobsConfig,
     /// What peers may use.
     pub limits: Limits,
     /// What is logged.
@@ -100,9 +106,11 @@ impl CoordinatorConfig {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443),
             state: dir.join("state"),
+            journal: JournalConfig::default(),
             spool: SpoolConfig::default(),
             enrolled: dir.join("enrolled"),
             tls: files("server"),
+            jobs: JobsConfig::default(),
             limits: Limits::default(),
             log: LogConfig::default(),
             operator: OperatorConfig { address: CoordinatorAddress::local(8443), tls: files("operator") },

@@ -10,11 +10,27 @@ pub(super) struct RawConfig {
     pub(super) listen: Option<String>,
     pub(super) state: Option<PathBuf>,
     pub(super) enrolled: Option<PathBuf>,
+    pub(super) journal: RawJournal,
     pub(super) spool: RawSpool,
+    pub(super) jobs: RawJobs,
     pub(super) tls: RawTls,
     pub(super) limits: RawLimits,
     pub(super) log: RawLog,
     pub(super) operator: RawOperator,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawJournal {
+    pub(super) url: Option<String>,
+    pub(super) lease: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawJobs {
+    pub(super) active: Option<u64>,
+    pub(super) keep: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -25,17 +25,21 @@ pub enum CoordinatorError {
         /// The name.
         job: JobName,
     },
-    /// Another job runs.
-    #[error(
-        "job `{active}` is running, and the coordinator runs one job at a time: wait for its end or stop it"
-    )]
-    JobActive {
-        /// The job that runs.
-        active: JobName,
-    },
     /// The job has ended.
     #[error("job `{job}` has ended already")]
     JobEnded {
+        /// The job.
+        job: JobName,
+    },
+    /// The job is not paused.
+    #[error("job `{job}` is not paused: there is nothing to resume")]
+    JobNotPaused {
+        /// The job.
+        job: JobName,
+    },
+    /// The job has not failed.
+    #[error("job `{job}` neither failed nor was stopped: there is nothing to retry")]
+    JobNotFailed {
         /// The job.
         job: JobName,
     },
@@ -55,8 +59,9 @@ impl CoordinatorError {
             Self::Admission(error) => error.fault(),
             Self::JobUnknown { .. }
             | Self::JobExists { .. }
-            | Self::JobActive { .. }
-            | Self::JobEnded { .. } => Fault::Caller,
+            | Self::JobEnded { .. }
+            | Self::JobNotPaused { .. }
+            | Self::JobNotFailed { .. } => Fault::Caller,
             Self::ShuttingDown => Fault::Environment,
             Self::Store(error) => error.fault(),
         }
@@ -69,8 +74,9 @@ impl CoordinatorError {
             Self::Admission(error) => error.reason(),
             Self::JobUnknown { .. } => ReasonCode::new("JOB_UNKNOWN"),
             Self::JobExists { .. } => ReasonCode::new("JOB_EXISTS"),
-            Self::JobActive { .. } => ReasonCode::new("JOB_ACTIVE"),
             Self::JobEnded { .. } => ReasonCode::new("JOB_ENDED"),
+            Self::JobNotPaused { .. } => ReasonCode::new("JOB_NOT_PAUSED"),
+            Self::JobNotFailed { .. } => ReasonCode::new("JOB_NOT_FAILED"),
             Self::ShuttingDown => ReasonCode::new("SHUTTING_DOWN"),
             Self::Store(error) => error.reason(),
         }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     CoordinatorError,
-    message::{Admitted, Directives, Message, Reply, SessionId},
+    message::{Admitted, Directives, Message, Order, Reply, SessionId},
 };
 
 /// How many messages may wait for the actor.
@@ -44,18 +44,18 @@ impl Coordinator {
     /// Starts a job whose initial model is stored already.
     ///
     /// # Errors
-    /// [`CoordinatorError`] when the name is taken, another job runs, or the coordinator stops.
+    /// [`CoordinatorError`] when the name is taken or the coordinator stops.
     pub(crate) async fn start(&self, config: JobConfig, model: ModelContent) -> Result<(), CoordinatorError> {
         self.ask(|reply| Message::Start { config: Box::new(config), model, reply }).await
     }
 
-    /// Ends a job early; `operator` is who wants it, for the record.
+    /// Does with a job what an operator wants; `operator` is who wants it, for the record.
     ///
     /// # Errors
-    /// [`CoordinatorError`] when there is no such job, it has ended, or the coordinator stops.
-    pub async fn stop_job(&self, job: JobName, operator: &str) -> Result<(), CoordinatorError> {
+    /// [`CoordinatorError`] when there is no such job, it is not where the order makes sense, or the coordinator stops.
+    pub async fn order(&self, job: JobName, order: Order, operator: &str) -> Result<(), CoordinatorError> {
         let operator = operator.to_owned();
-        self.ask(|reply| Message::Stop { job, operator, reply }).await
+        self.ask(|reply| Message::Order { job, order, operator, reply }).await
     }
 
     /// How the coordinator is, with one job or all of them.

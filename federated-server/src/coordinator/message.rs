@@ -55,6 +55,20 @@ impl Wanted {
     }
 }
 
+/// What an operator wants of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// End it early.
+    Stop,
+    /// Begin no further round until it is resumed; the one under way goes on to its end.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Go on after it failed or was stopped, at the round where it ended, with all its attempts.
+    Retry,
+}
+
 /// What the network tells the actor.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -66,6 +80,6 @@ pub(super) enum Message {
     Downloaded { model: Digest, bytes: u64 },
     Aggregated { task: TaskId, result: Result<Digest, String> },
     Start { config: Box<JobConfig>, model: ModelContent, reply: Reply<()> },
-    Stop { job: JobName, operator: String, reply: Reply<()> },
+    Order { job: JobName, order: Order, operator: String, reply: Reply<()> },
     Status { job: Option<JobName>, reply: Reply<v1::StatusReport> },
 }

@@ -1,14 +1,14 @@
 //! The coordinator: one task that owns every run.
 //!
-//! Calls from the network become messages, messages become events of the pure round machine, and the machine's commands
-//! are carried out after its new state is on disk. Read in this order: [`Coordinator`] is the handle that everyone
-//! holds, `message` what it sends, `actor` the task at the other end, `job` one job with its run, `sessions` who is
+//! Calls from the network become messages, messages become events of pure jobs ([`federated_core::job`]), and the commands
+//! of these are carried out after the events are in the journal. Read in this order: [`Coordinator`] is the handle that
+//! everyone holds, `message` what it sends, `actor` the task at the other end, `clock` its time, `sessions` who is
 //! connected, `status` what an operator sees.
 
 mod actor;
+mod clock;
 mod error;
 mod handle;
-mod job;
 mod message;
 mod sessions;
 mod status;
@@ -17,3 +17,4 @@ pub(crate) use actor::Actor;
 pub use error::CoordinatorError;
 pub use handle::Coordinator;
 pub(crate) use message::Admitted;
+pub use message::Order;

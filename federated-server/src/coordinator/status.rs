@@ -3,15 +3,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use federated_core::{
     ids::{Digest, ParticipantName},
-    round::{Member, RoundPhase, RoundSummary, RunEnd},
+    job::{Incident, Job, Traffic},
+    round::{Hold, Member, RoundPhase, RoundSummary, RunEnd},
 };
 use federated_proto::{convert::ModelContent, refusal::cut, v1};
 
-use super::job::{Job, Traffic};
-
 /// What an operator sees of a job.
 pub(super) fn report(job: &Job) -> v1::JobStatus {
-    let run = &job.run;
+    let run = job.run();
     let (state, message) = state(job);
     let traffic = job.total_traffic();
     v1::JobStatus {
@@ -29,10 +28,10 @@ pub(super) fn report(job: &Job) -> v1::JobStatus {
         history: run
             .history()
             .iter()
-            .zip(&job.ledger)
+            .zip(job.ledger())
             .map(|(summary, traffic)| round(summary, traffic))
             .collect(),
-        incidents: job.incidents.iter().map(incident).collect(),
+        incidents: job.incidents().iter().map(incident).collect(),
         bytes_up: traffic.up,
         bytes_down: traffic.down,
     }
@@ -40,12 +39,12 @@ pub(super) fn report(job: &Job) -> v1::JobStatus {
 
 /// The job's newest model, as a message.
 pub(super) fn model(job: &Job) -> v1::ModelRef {
-    (&ModelContent { layout: job.layout.clone(), digest: job.run.model() }).into()
+    (&ModelContent { layout: job.terms().layout.clone(), digest: job.run().model() }).into()
 }
 
 /// How a job that has ended is announced to participants.
 pub(super) fn job_ended(job: &Job) -> Option<v1::JobEnded> {
-    let RoundPhase::Ended(end) = job.run.phase() else {
+    let RoundPhase::Ended(end) = job.run().phase() else {
         return None;
     };
     let (outcome, message) = match end {
@@ -59,23 +58,36 @@ pub(super) fn job_ended(job: &Job) -> Option<v1::JobEnded> {
 }
 
 fn state(job: &Job) -> (v1::JobState, String) {
-    match job.run.phase() {
+    match job.run().phase() {
+        RoundPhase::Gathering { .. } if job.run().hold().is_some() => held(job.run().hold()),
         RoundPhase::Gathering { .. } => {
-            let needed = job.run.plan().cohort().min_participants;
-            let found = job.run.candidates().len();
+            let needed = job.run().plan().cohort().min_participants;
+            let found = job.run().candidates().len();
             (
                 v1::JobState::Gathering,
                 format!("waits for participants: {needed} are needed, {found} are present"),
             )
         }
-        RoundPhase::Training { .. } => (v1::JobState::Training, String::new()),
-        RoundPhase::Aggregating { .. } => (v1::JobState::Aggregating, String::new()),
+        RoundPhase::Training { .. } => (v1::JobState::Training, held(job.run().hold()).1),
+        RoundPhase::Aggregating { .. } => (v1::JobState::Aggregating, held(job.run().hold()).1),
         RoundPhase::Ended(RunEnd::Completed) => (v1::JobState::Completed, String::new()),
         RoundPhase::Ended(RunEnd::Failed { reason }) => (v1::JobState::Failed, reason.to_string()),
         RoundPhase::Ended(RunEnd::Stopped { operator }) => {
             (v1::JobState::Stopped, format!("stopped by {operator}"))
         }
         _ => (v1::JobState::Unspecified, String::new()),
+    }
+}
+
+/// Where a job is whose next attempt may not begin.
+fn held(hold: Option<&Hold>) -> (v1::JobState, String) {
+    match hold {
+        None => (v1::JobState::Unspecified, String::new()),
+        Some(Hold::Queued) => (v1::JobState::Queued, "waits for another job to end".to_owned()),
+        Some(Hold::Paused { operator }) => {
+            (v1::JobState::Paused, format!("paused by {operator}; `resume` goes on"))
+        }
+        Some(_) => (v1::JobState::Unspecified, "is held".to_owned()),
     }
 }
 
@@ -113,7 +125,7 @@ fn round(summary: &RoundSummary, traffic: &Traffic) -> v1::RoundReport {
     }
 }
 
-fn incident(incident: &super::job::Incident) -> v1::Incident {
+fn incident(incident: &Incident) -> v1::Incident {
     v1::Incident {
         at_ms: incident.at.as_millis(),
         participant: incident.participant.to_string(),

@@ -109,9 +109,9 @@ fn refused(error: &CoordinatorError) -> Status {
     let code = match error {
         CoordinatorError::JobUnknown { .. } => tonic::Code::NotFound,
         CoordinatorError::JobExists { .. } => tonic::Code::AlreadyExists,
-        CoordinatorError::JobActive { .. } | CoordinatorError::JobEnded { .. } => {
-            tonic::Code::FailedPrecondition
-        }
+        CoordinatorError::JobEnded { .. }
+        | CoordinatorError::JobNotPaused { .. }
+        | CoordinatorError::JobNotFailed { .. } => tonic::Code::FailedPrecondition,
         _ => refusal::code_of(error.fault()),
     };
     refusal::refuse_with(code, error.reason(), &error.safe_message())

@@ -13,6 +13,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, invalid, peer, refused};
+use crate::coordinator::Order;
 
 /// Longest job file, in bytes.
 const MAX_JOB_BYTES: usize = 1 << 20;
@@ -52,6 +53,13 @@ impl Operation {
         files.clone().run(move || writer.finish_as(&store, &announced)).await?;
         self.services.coordinator.start(config, model).await.map_err(|error| refused(&error))?;
         Ok(job)
+    }
+
+    /// Does with a job what the operator at the other end wants.
+    async fn order<T>(&self, request: &Request<T>, job: &str, order: Order) -> Result<(), Status> {
+        let operator = peer::operator(request.extensions())?;
+        let done = self.services.coordinator.order(job_name(job)?, order, operator.as_str());
+        done.await.map_err(|error| refused(&error))
     }
 
     fn checked(&self, header: v1::StartJobHeader) -> Result<(JobConfig, ModelContent), Status> {
@@ -128,14 +136,31 @@ impl operation_server::Operation for Operation {
         &self,
         request: Request<v1::StopJobRequest>,
     ) -> Result<Response<v1::StopJobResponse>, Status> {
-        let operator = peer::operator(request.extensions())?;
-        let job = job_name(&request.get_ref().job)?;
-        self.services
-            .coordinator
-            .stop_job(job.clone(), operator.as_str())
-            .await
-            .map_err(|error| refused(&error))?;
-        tracing::info!(%operator, %job, "stopped a job");
+        self.order(&request, &request.get_ref().job, Order::Stop).await?;
         Ok(Response::new(v1::StopJobResponse {}))
+    }
+
+    async fn pause_job(
+        &self,
+        request: Request<v1::PauseJobRequest>,
+    ) -> Result<Response<v1::PauseJobResponse>, Status> {
+        self.order(&request, &request.get_ref().job, Order::Pause).await?;
+        Ok(Response::new(v1::PauseJobResponse {}))
+    }
+
+    async fn resume_job(
+        &self,
+        request: Request<v1::ResumeJobRequest>,
+    ) -> Result<Response<v1::ResumeJobResponse>, Status> {
+        self.order(&request, &request.get_ref().job, Order::Resume).await?;
+        Ok(Response::new(v1::ResumeJobResponse {}))
+    }
+
+    async fn retry_job(
+        &self,
+        request: Request<v1::RetryJobRequest>,
+    ) -> Result<Response<v1::RetryJobResponse>, Status> {
+        self.order(&request, &request.get_ref().job, Order::Retry).await?;
+        Ok(Response::new(v1::RetryJobResponse {}))
     }
 }

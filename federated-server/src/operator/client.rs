@@ -103,6 +103,33 @@ impl OperatorClient {
         Ok(())
     }
 
+    /// Begins no further round of a job until it is resumed.
+    ///
+    /// # Errors
+    /// As [`OperatorClient::stop`].
+    pub async fn pause(&mut self, job: &JobName) -> Result<(), OperatorError> {
+        self.client.pause_job(v1::PauseJobRequest { job: job.to_string() }).await?;
+        Ok(())
+    }
+
+    /// Goes on with a job after a pause.
+    ///
+    /// # Errors
+    /// [`OperatorError`] when there is no such job, it is not paused, or the connection fails.
+    pub async fn resume(&mut self, job: &JobName) -> Result<(), OperatorError> {
+        self.client.resume_job(v1::ResumeJobRequest { job: job.to_string() }).await?;
+        Ok(())
+    }
+
+    /// Goes on with a job that failed or was stopped.
+    ///
+    /// # Errors
+    /// [`OperatorError`] when there is no such job, it did neither, or the connection fails.
+    pub async fn retry(&mut self, job: &JobName) -> Result<(), OperatorError> {
+        self.client.retry_job(v1::RetryJobRequest { job: job.to_string() }).await?;
+        Ok(())
+    }
+
     /// Downloads a model that a status names.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 use std::{
     fs::{self, File},
-    io::Write,
     path::Path,
 };
 
@@ -30,18 +29,6 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 pub(super) fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to).map_err(StoreError::io("rename to", to))?;
     to.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Replaces a file as a whole: after a crash it has either the old content or the new one.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let temporary = path.with_extension("new");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()
-    };
-    write().map_err(StoreError::io("write", &temporary))?;
-    publish(&temporary, path)
 }
 
 /// Removes a file or a folder with all it holds; that it is not there is fine.

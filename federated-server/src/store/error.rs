@@ -4,7 +4,8 @@ use federated_core::{
     aggregate::AggregateError,
     checkpoint::CheckpointError,
     fault::{Fault, ReasonCode},
-    ids::Digest,
+    ids::{Digest, JobName},
+    job::ReplayError,
 };
 use federated_proto::WireError;
 
@@ -28,13 +29,79 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
-    /// A job's record cannot be read.
-    #[error("{path}: {source}", path = .path.display())]
+    /// An entry of a job's log cannot be written or read.
+    #[error("an entry in the log of job `{job}`: {source}")]
     Record {
-        /// The file.
-        path: PathBuf,
+        /// The job.
+        job: JobName,
         /// Why.
         source: CheckpointError,
+    },
+    /// What is in a job's log is not the story of a job.
+    #[error(
+        "the log of job `{job}`: {source}; restore a backup, and report this: no version should write it"
+    )]
+    Log {
+        /// The job.
+        job: JobName,
+        /// Why.
+        source: ReplayError,
+    },
+    /// The journal does not do what was asked.
+    #[error("cannot {action} the journal {place}: {source}")]
+    Journal {
+        /// What was tried.
+        action: &'static str,
+        /// The file or the database.
+        place: String,
+        /// Why it failed.
+        source: Box<sqlx::Error>,
+    },
+    /// The journal is not what was written.
+    #[error(
+        "the journal {place}: expected {expected}, found {found}: it was changed from outside; restore a backup"
+    )]
+    JournalDamaged {
+        /// The file or the database, and the log in it.
+        place: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The journal lacks what was written last.
+    #[error(
+        "the journal {path} was written {commits} times, but {witness} says {noted}: the file or its `-wal` was cut short, \
+         damaged or replaced by an older one; restore a backup, or remove {witness} to go on with what is there",
+        path = .path.display(), witness = .witness.display()
+    )]
+    JournalLost {
+        /// The journal.
+        path: PathBuf,
+        /// How often it was written by what is in it.
+        commits: u64,
+        /// How often it was written.
+        noted: u64,
+        /// The file that says so.
+        witness: PathBuf,
+    },
+    /// A later version of the software has been at the journal.
+    #[error(
+        "the journal {place} has schema version {found}, which this software does not know: run the version that wrote it"
+    )]
+    JournalNewer {
+        /// The file or the database.
+        place: String,
+        /// The version.
+        found: i64,
+    },
+    /// Another coordinator has taken over.
+    #[error(
+        "another coordinator has taken over the journal {place}: this one stops; start it again to have it stand by"
+    )]
+    LeaseLost {
+        /// The database.
+        place: String,
     },
     /// There is no such model.
     #[error("there is no model {digest}: ask for models named in tasks only")]
@@ -85,11 +152,17 @@ impl StoreError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Io { .. }
+            | Self::Journal { .. }
+            | Self::JournalDamaged { .. }
+            | Self::JournalLost { .. }
+            | Self::JournalNewer { .. }
+            | Self::LeaseLost { .. }
             | Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::SpoolDamaged { .. }
             | Self::ObjectStore { .. } => Fault::Environment,
             Self::Record { source, .. } => source.fault(),
+            Self::Log { source, .. } => source.fault(),
             Self::UnknownModel { .. } => Fault::Peer,
             Self::Content(error) => error.fault(),
             Self::Aggregate(error) => error.fault(),
@@ -103,10 +176,16 @@ impl StoreError {
             Self::UnknownModel { .. } => ReasonCode::new("MODEL_UNKNOWN"),
             Self::Content(error) => error.reason(),
             Self::Io { .. }
+            | Self::Journal { .. }
+            | Self::JournalDamaged { .. }
+            | Self::JournalLost { .. }
+            | Self::JournalNewer { .. }
+            | Self::LeaseLost { .. }
             | Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::SpoolDamaged { .. }
             | Self::ObjectStore { .. }
+            | Self::Log { .. }
             | Self::Record { .. } => ReasonCode::new("STORAGE_UNAVAILABLE"),
             Self::Aggregate(_) => ReasonCode::new("INTERNAL"),
         }
@@ -119,6 +198,15 @@ impl StoreError {
             Self::UnknownModel { .. } | Self::Content(_) => self.to_string(),
             _ => "the coordinator cannot use its storage at present; try again later".to_owned(),
         }
+    }
+
+    pub(super) fn journal(action: &'static str, place: &str) -> impl FnOnce(sqlx::Error) -> Self {
+        let place = place.to_owned();
+        move |source| Self::Journal { action, place, source: Box::new(source) }
+    }
+
+    pub(super) fn record(job: &JobName, source: CheckpointError) -> Self {
+        Self::Record { job: job.clone(), source }
     }
 
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

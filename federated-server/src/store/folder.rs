@@ -4,8 +4,6 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use federated_core::{checkpoint, ids::JobName};
-use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -48,9 +46,7 @@ impl Store {
     /// [`StoreError::ObjectStore`] when the object store cannot be used.
     pub fn open_with(root: impl Into<PathBuf>, spool: &SpoolConfig) -> Result<Self, StoreError> {
         let root = root.into();
-        for name in ["models", "jobs"] {
-            durable::folder(&root.join(name))?;
-        }
+        durable::folder(&root.join("models"))?;
         let path = root.join("lock");
         let lock = File::create(&path).map_err(StoreError::io("make", &path))?;
         match lock.try_lock() {
@@ -107,43 +103,6 @@ impl Store {
     pub(super) fn spool(&self) -> &dyn Spool {
         self.spool.as_ref()
     }
-
-    /// Writes a job's record; it is durable when this returns.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it cannot be encoded or written.
-    pub fn save_record<T: Serialize>(&self, job: &JobName, record: &T) -> Result<(), StoreError> {
-        let folder = self.root.join("jobs").join(job.as_str());
-        durable::folder(&folder)?;
-        let path = folder.join("record");
-        match checkpoint::encode(record) {
-            Ok(bytes) => durable::replace(&path, &bytes),
-            Err(source) => Err(StoreError::Record { path, source }),
-        }
-    }
-
-    /// Reads the records of all jobs, in the order of their names.
-    ///
-    /// # Errors
-    /// [`StoreError`] when one cannot be read: nothing is skipped in silence.
-    pub fn load_records<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
-        let folder = self.root.join("jobs");
-        let entries = fs::read_dir(&folder).map_err(StoreError::io("list", &folder))?;
-        let mut paths = Vec::new();
-        for entry in entries {
-            paths.push(entry.map_err(StoreError::io("list", &folder))?.path().join("record"));
-        }
-        paths.sort();
-        // A folder without a record belongs to a job whose start was never confirmed.
-        paths
-            .into_iter()
-            .filter(|path| path.exists())
-            .map(|path| {
-                let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
-                checkpoint::decode(&bytes).map_err(|source| StoreError::Record { path, source })
-            })
-            .collect()
-    }
 }
 
 #[cfg(test)]
@@ -157,17 +116,5 @@ mod tests {
         assert!(matches!(Store::open(folder.path()), Err(StoreError::Locked { .. })));
         drop(first);
         assert!(Store::open(folder.path()).is_ok());
-    }
-
-    #[test]
-    fn records_come_back_and_a_damaged_one_is_not_skipped() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.save_record(&"b".parse().unwrap(), &"second".to_owned()).unwrap();
-        store.save_record(&"a".parse().unwrap(), &"first".to_owned()).unwrap();
-        store.save_record(&"a".parse().unwrap(), &"newer".to_owned()).unwrap();
-        assert_eq!(store.load_records::<String>().unwrap(), ["newer", "second"]);
-        fs::write(folder.path().join("jobs/a/record"), b"FEDC").unwrap();
-        assert!(matches!(store.load_records::<String>(), Err(StoreError::Record { .. })));
     }
 }

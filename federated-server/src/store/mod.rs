@@ -5,15 +5,17 @@
 //!   lock                                   held by the one coordinator that uses the folder
 //!   models/DIGEST                          immutable models, by content
 //!   models/NAME-N.new                      one that is being written, or a file for the next one to be written over
-//!   jobs/JOB/record                        the job and its run, a checkpoint, replaced as a whole
+//!   journal.sqlite                         what happened to every job, unless it is in PostgreSQL; see [`journal`]
+//!   journal.witness                        how often the journal was written
 //!   updates/JOB/ROUND-ATTEMPT/NAME.part    an upload under way
 //!   updates/JOB/ROUND-ATTEMPT/NAME.update  a durable update
 //!   updates/JOB/spare/...                  files for the next round's updates to be written over
 //! ```
 //!
-//! The updates may be elsewhere instead: see [`spool`].
+//! The updates may be elsewhere instead: see [`spool`]. There is no third place: what is not in the journal did not
+//! happen, and what is in it speaks of models and updates that are there.
 //!
-//! Read in this order: [`Store`] is the folder, `models` and `updates` are its rooms, [`spool`] keeps the updates,
+//! Read in this order: [`journal`] is written before anything is done; [`Store`] is the folder, `models` and `updates` are its rooms, [`spool`] keeps the updates,
 //! `content` checks what peers send, `durable` is how a file gets to disk for good, `group_sync` how the names of many do, and `writeback` how it gets there
 //! early, `positioned` reads one from many threads, `reduce` combines updates into a model.
 
@@ -22,6 +24,7 @@ mod durable;
 mod error;
 mod folder;
 mod group_sync;
+pub mod journal;
 mod models;
 mod positioned;
 mod reduce;

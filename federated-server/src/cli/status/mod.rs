@@ -70,6 +70,8 @@ fn state_name(job: &v1::JobStatus) -> &'static str {
         v1::JobState::Completed => "completed",
         v1::JobState::Failed => "failed",
         v1::JobState::Stopped => "stopped",
+        v1::JobState::Queued => "queued",
+        v1::JobState::Paused => "paused",
     }
 }
 

@@ -1,19 +1,20 @@
 //! What each command of the round machine means outside of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use federated_core::{
     ids::{JobName, ParticipantName, TaskId},
+    job::{Job, JobEvent},
     round::{Command, Receipt, RoundSummary},
 };
-use federated_proto::v1::{self, directive::Kind};
+use federated_proto::{
+    v1::{self, directive::Kind},
+    version::MINOR_ENCODINGS,
+};
 
-use super::{Actor, blocking, now};
+use super::{Actor, blocking};
 use crate::{
-    coordinator::{job::Job, status},
+    coordinator::status,
     store::{Division, Reduction},
 };
 
@@ -21,9 +22,11 @@ impl Actor {
     pub(super) fn carry_out(&mut self, name: &JobName, command: Command) {
         let Some(job) = self.jobs.get(name) else { return };
         match command {
-            Command::Dispatch { participant, task, deadline } if task == job.run.task() => {
-                let task = job.task_for(&participant, self.sessions.minor(&participant));
-                let train = v1::TrainTask::new(&task, deadline.since(now()));
+            Command::Dispatch { participant, task, deadline } if task == job.run().task() => {
+                // An older participant would not see which encoding is asked for, and sends plain values.
+                let encodings = self.sessions.minor(&participant) >= MINOR_ENCODINGS;
+                let task = job.task_for(&participant, encodings);
+                let train = v1::TrainTask::new(&task, deadline.since(self.clock.now()));
                 self.sessions.send(&participant, Kind::Train(train));
             }
             Command::Withdraw { participant, task, reason } => {
@@ -44,7 +47,7 @@ impl Actor {
 
     fn aggregate(&self, job: &Job, task: TaskId, contributions: BTreeMap<ParticipantName, Receipt>) {
         let (store, handle) = (Arc::clone(&self.store), self.handle.clone());
-        let (layout, base, strategy) = (job.layout.clone(), job.run.model(), job.strategy());
+        let (layout, base, strategy) = (job.terms().layout.clone(), job.run().model(), job.strategy());
         tokio::spawn(async move {
             let attempt = task.clone();
             let result = blocking(move || {
@@ -73,7 +76,7 @@ impl Actor {
             Err(reason) => tracing::warn!(job = %name, %round, attempt, %reason, "round abandoned"),
         }
         let task = TaskId { job: name.clone(), round, attempt };
-        let completed = job.run.history().iter().filter_map(|round| round.outcome.as_ref().ok());
+        let completed = job.run().history().iter().filter_map(|round| round.outcome.as_ref().ok());
         // The model that this round started from: the newest but one.
         let old = completed.rev().nth(1).copied();
         let old = old.filter(|old| !self.jobs.values().any(|job| job.needs(*old)));
@@ -98,22 +101,15 @@ impl Actor {
     }
 
     fn announce_end(&mut self, name: &JobName) {
-        let Some(job) = self.jobs.get_mut(name) else {
-            return;
-        };
-        let Some(ended) = status::job_ended(job) else {
-            return;
-        };
-        let told: BTreeSet<_> = self
+        let Some(job) = self.jobs.get(name) else { return };
+        let Some(ended) = status::job_ended(job) else { return };
+        let told: Vec<ParticipantName> = self
             .sessions
             .present()
             .into_iter()
-            .filter(|participant| job.run.plan().cohort().is_eligible(participant))
+            .filter(|participant| job.run().plan().cohort().is_eligible(participant))
             .filter(|participant| self.sessions.send(participant, Kind::JobEnded(ended.clone())))
             .collect();
-        job.untold = job.contributors().difference(&told).cloned().collect();
-        if !job.untold.is_empty() {
-            self.dirty.insert(name.clone());
-        }
+        told.into_iter().for_each(|participant| self.event(name, JobEvent::Told { participant }));
     }
 }

@@ -1,24 +1,21 @@
-//! The task at the other end of every [`Coordinator`] handle: takes messages, writes the state, then answers.
-//! `carry_out` is what it does when the round machine commands it.
+//! The task at the other end of every [`Coordinator`] handle: takes messages, writes what happened to the journal, then
+//! answers and acts.
+//!
+//! Read in this order: [`Actor`] is the loop; `jobs` is what operators want of jobs, and when which one runs;
+//! `participants` is what participants do; `carry_out` what is done when a round machine commands it.
 
 mod carry_out;
+mod jobs;
+mod participants;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use federated_core::{
-    config::JobConfig,
-    ids::{Digest, JobName, ParticipantName, TaskId},
-    round::{Admission, Command, Event, OutReason, Receipt, Run},
+    ids::JobName,
+    job::{Entry, Job, JobEvent},
+    round::{Command, Event},
     selection::UniformSelector,
     time::Timestamp,
-};
-use federated_proto::{
-    convert::{ModelContent, UpdateHeader},
-    v1::{self, directive::Kind},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -28,24 +25,29 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Coordinator, CoordinatorError,
-    job::{Incident, Job},
-    message::{Admitted, Directives, Message, Reply, Wanted},
+    clock::Clock,
+    message::{Message, Reply},
     sessions::Sessions,
-    status,
 };
-use crate::store::{Store, StoreError};
+use crate::{
+    config::JobsConfig,
+    store::{Store, StoreError, journal::Journal},
+};
 
-/// How many messages are handled before the state is written once for all of them.
+/// How many messages are handled before the journal is written once for all of them.
 const BATCH: usize = 256;
-/// How long to wait before a failed write of the state is tried again.
+/// How long to wait before a failed write of the journal is tried again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-/// An answer that waits until the state it speaks of is durable.
+/// An answer that waits until what it speaks of is durable.
 type Deferred = Box<dyn FnOnce() + Send>;
 
-/// The task that owns every run.
+/// The task that owns every job.
 pub(crate) struct Actor {
     store: Arc<Store>,
+    journal: Journal,
+    rules: JobsConfig,
+    clock: Clock,
     handle: Coordinator,
     messages: mpsc::Receiver<Message>,
     changes: watch::Sender<u64>,
@@ -53,8 +55,10 @@ pub(crate) struct Actor {
     jobs: BTreeMap<JobName, Job>,
     /// When time alone will change a job.
     wake: BTreeMap<JobName, Timestamp>,
-    /// Jobs whose state on disk is old.
-    dirty: BTreeSet<JobName>,
+    /// Bytes of models that were downloaded and are not in the journal yet.
+    downloads: BTreeMap<JobName, u64>,
+    /// When the journal's lease is renewed, if it has one.
+    renewal: Option<Instant>,
     /// Somebody came or went since the watchers were told.
     presence_changed: bool,
     commands: Vec<(JobName, Command)>,
@@ -67,65 +71,74 @@ impl std::fmt::Debug for Actor {
     }
 }
 
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
-}
-
 impl Actor {
-    /// Reads back every job and goes on with those that have not ended.
+    /// Goes on with the jobs that the journal gave and that have not ended.
     ///
     /// # Errors
-    /// [`StoreError`] when a job's record cannot be read.
-    pub(crate) fn load(store: Arc<Store>) -> Result<(Self, Coordinator), StoreError> {
+    /// [`StoreError`] when what nobody needs any more cannot be removed.
+    pub(crate) async fn load(
+        store: Arc<Store>,
+        (journal, jobs): (Journal, Vec<Job>),
+        rules: JobsConfig,
+    ) -> Result<(Self, Coordinator), StoreError> {
         let (changes, receiver) = watch::channel(0);
         let (handle, messages) = Coordinator::new(receiver);
+        let latest = jobs.iter().map(Job::last).max().unwrap_or(Timestamp::from_millis(0));
+        let renewal = journal.renew_every().map(|_| Instant::now());
         let mut actor = Self {
             handle: handle.clone(),
             messages,
             changes,
+            clock: Clock::start(latest),
             sessions: Sessions::default(),
-            jobs: BTreeMap::new(),
+            jobs: jobs.into_iter().map(|job| (job.name().clone(), job)).collect(),
             wake: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            downloads: BTreeMap::new(),
+            renewal,
             presence_changed: false,
             commands: Vec::new(),
             replies: Vec::new(),
+            rules,
+            journal,
             store,
         };
-        for mut job in actor.store.load_records::<Job>()? {
-            let (run, commands) = job.run.resumed(now());
-            job.run = run;
-            job.balance();
-            let name = job.name().clone();
-            actor.commands.extend(commands.into_iter().map(|command| (name.clone(), command)));
-            tracing::info!(job = %name, round = %job.run.round(), ended = job.has_ended(), "read back");
-            actor.jobs.insert(name, job);
+        for job in actor.jobs.values() {
+            let (round, ended) = (job.run().round(), job.run().has_ended());
+            tracing::info!(job = %job.name(), %round, ended, "read back");
         }
-        // What a crash kept from being removed.
-        for job in actor.jobs.values().filter(|job| job.has_ended()) {
-            actor.store.remove_job_updates(job.name())?;
-        }
-        let models = actor.jobs.values().flat_map(|job| [job.initial_model, job.run.model()]);
-        actor.store.retain_models(&models.collect())?;
+        actor.sweep().await?;
+        let active: Vec<_> = actor.active().cloned().collect();
+        active.iter().for_each(|job| actor.event(job, JobEvent::Restarted));
         Ok((actor, handle))
     }
 
     /// Works until `shutdown` is cancelled.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when another coordinator has taken over.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
+        let ended = self.work(&shutdown).await;
+        self.sessions.shut_down();
+        self.journal.close().await;
+        tracing::info!("the coordinator has stopped; every job goes on when it is started again");
+        ended
+    }
+
+    async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH);
         self.tick();
         loop {
-            if !self.settle(&shutdown).await {
-                break;
+            self.schedule();
+            if !self.settle(shutdown).await? {
+                return Ok(());
             }
             let wake = self.next_wake();
             tokio::select! {
-                () = shutdown.cancelled() => break,
-                count = self.messages.recv_many(&mut batch, BATCH) => if count == 0 { break },
+                () = shutdown.cancelled() => return Ok(()),
+                count = self.messages.recv_many(&mut batch, BATCH) => if count == 0 { return Ok(()) },
                 () = tokio::time::sleep_until(wake) => self.tick(),
             }
-            // Whoever is about to speak is heard first: one record then serves them all.
+            // Whoever is about to speak is heard first: one transaction then serves them all.
             tokio::task::yield_now().await;
             while batch.len() < BATCH
                 && let Ok(message) = self.messages.try_recv()
@@ -133,26 +146,32 @@ impl Actor {
                 batch.push(message);
             }
             batch.drain(..).for_each(|message| self.take(message));
+            self.retire().await;
         }
-        self.sessions.shut_down();
-        tracing::info!("the coordinator has stopped; every job goes on when it is started again");
     }
 
-    fn next_wake(&self) -> Instant {
+    fn next_wake(&mut self) -> Instant {
         const FAR: Duration = Duration::from_secs(3_600);
-        let wait = self.wake.values().min().map_or(FAR, |at| at.since(now()).min(FAR));
-        Instant::now() + wait
+        let now = self.clock.now();
+        let wait = self.wake.values().min().map_or(FAR, |at| at.since(now).min(FAR));
+        let wake = Instant::now() + wait;
+        self.renewal.map_or(wake, |renewal| renewal.min(wake))
     }
 
-    /// Writes what changed, then sends what was waiting for that. False when the coordinator stops meanwhile.
-    async fn settle(&mut self, shutdown: &CancellationToken) -> bool {
+    /// Writes what happened, then sends what was waiting for that. False when the coordinator stops meanwhile.
+    async fn settle(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreError> {
         let presence_changed = std::mem::take(&mut self.presence_changed);
-        let changed = presence_changed || !self.dirty.is_empty() || !self.commands.is_empty();
-        while !self.dirty.is_empty() {
-            if let Err(error) = self.save().await {
-                tracing::error!(%error, "cannot write the state; nothing is confirmed until this works again");
-                if tokio::time::timeout(STORE_RETRY, shutdown.cancelled()).await.is_ok() {
-                    return false;
+        let changed = presence_changed || !self.journal.is_written() || !self.commands.is_empty();
+        self.renew().await?;
+        while !self.journal.is_written() {
+            match self.journal.commit().await {
+                Ok(()) => self.renewal = self.journal.renew_every().map(|every| Instant::now() + every),
+                Err(error @ StoreError::LeaseLost { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "cannot write the journal; nothing is confirmed until this works again");
+                    if tokio::time::timeout(STORE_RETRY, shutdown.cancelled()).await.is_ok() {
+                        return Ok(false);
+                    }
                 }
             }
         }
@@ -163,47 +182,65 @@ impl Actor {
         if changed {
             self.changes.send_modify(|count| *count += 1);
         }
-        true
+        Ok(true)
     }
 
-    async fn save(&mut self) -> Result<(), StoreError> {
-        let records: Vec<Job> = self.dirty.iter().filter_map(|name| self.jobs.get(name).cloned()).collect();
-        let store = Arc::clone(&self.store);
-        blocking(move || records.iter().try_for_each(|job| store.save_record(job.name(), job))).await?;
-        self.dirty.clear();
+    /// Renews the lease when nothing else was written for a while.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let due = self.renewal.is_some_and(|renewal| renewal <= Instant::now());
+        if !due || !self.journal.is_written() {
+            return Ok(());
+        }
+        match self.journal.renew().await {
+            Err(error @ StoreError::LeaseLost { .. }) => return Err(error),
+            Err(error) => tracing::warn!(%error, "cannot renew the lease; tries again"),
+            Ok(()) => {}
+        }
+        self.renewal = self.journal.renew_every().map(|every| Instant::now() + every);
         Ok(())
     }
 
     fn tick(&mut self) {
         let active: Vec<_> = self.active().cloned().collect();
-        active.iter().for_each(|job| self.event(job, Event::Tick));
+        active.iter().for_each(|job| self.round(job, Event::Tick));
     }
 
     fn active(&self) -> impl Iterator<Item = &JobName> {
-        self.jobs.iter().filter(|(_, job)| !job.has_ended()).map(|(name, _)| name)
+        self.jobs.iter().filter(|(_, job)| !job.run().has_ended()).map(|(name, _)| name)
     }
 
-    /// Gives an event to a job's run and keeps what is to be done.
-    fn event(&mut self, name: &JobName, event: Event) {
-        let Some(job) = self.jobs.get_mut(name) else {
-            return;
-        };
-        match job.run.clone().handle(event, &UniformSelector, now()) {
-            Ok((run, commands)) => {
-                if run != job.run {
-                    self.dirty.insert(name.clone());
-                }
-                job.run = run;
-                job.balance();
-                self.wake.remove(name);
-                for command in commands {
-                    match command {
-                        Command::WakeAt(at) => drop(self.wake.insert(name.clone(), at)),
-                        other => self.commands.push((name.clone(), other)),
-                    }
-                }
+    /// Gives an event to a job's rounds.
+    fn round(&mut self, name: &JobName, event: Event) {
+        self.event(name, JobEvent::Round(event));
+    }
+
+    /// Gives an event to a job, adds it to the journal if it changes anything, and keeps what is to be done.
+    fn event(&mut self, name: &JobName, event: JobEvent) {
+        if let Some(bytes) = self.downloads.remove(name) {
+            self.event(name, JobEvent::Downloaded { bytes });
+        }
+        let Some(job) = self.jobs.get(name) else { return };
+        let at = self.clock.now();
+        let (next, commands) = match job.clone().handle(event.clone(), &UniformSelector, at) {
+            Ok(handled) => handled,
+            Err(error) => {
+                tracing::error!(job = %name, %error, "an event made no sense and was left out");
+                return;
             }
-            Err(error) => tracing::error!(job = %name, %error, "an event made no sense and was left out"),
+        };
+        if next.differs(job) {
+            if let Err(error) = self.journal.push(name, &Entry { at, event }) {
+                tracing::error!(job = %name, %error, "an event cannot be noted and was left out");
+                return;
+            }
+            self.jobs.insert(name.clone(), next);
+        }
+        self.wake.remove(name);
+        for command in commands {
+            match command {
+                Command::WakeAt(at) => drop(self.wake.insert(name.clone(), at)),
+                other => self.commands.push((name.clone(), other)),
+            }
         }
     }
 
@@ -220,8 +257,8 @@ impl Actor {
             Message::Stored { participant, header, reply } => self.stored(participant, *header, reply),
             Message::Failed { participant, task, reason } => self.failed(participant, task, reason),
             Message::Downloaded { model, bytes } => {
-                if let Some(job) = self.jobs.values_mut().find(|job| job.needs(model)) {
-                    job.traffic.down += bytes;
+                if let Some((name, _)) = self.jobs.iter().find(|(_, job)| job.needs(model)) {
+                    *self.downloads.entry(name.clone()).or_default() += bytes;
                 }
             }
             Message::Aggregated { task, result } => {
@@ -230,15 +267,15 @@ impl Actor {
                     Ok(model) => Event::ModelPublished { task, model },
                     Err(reason) => Event::AggregationFailed { task, reason },
                 };
-                self.event(&job, event);
+                self.round(&job, event);
             }
             Message::Start { config, model, reply } => {
                 let started = self.start(*config, model);
                 self.reply(reply, started);
             }
-            Message::Stop { job, operator, reply } => {
-                let stopped = self.stop(&job, operator);
-                self.reply(reply, stopped);
+            Message::Order { job, order, operator, reply } => {
+                let done = self.order(&job, order, operator);
+                self.reply(reply, done);
             }
             Message::Status { job, reply } => {
                 let report = self.report(job);
@@ -247,140 +284,13 @@ impl Actor {
         }
     }
 
-    /// Answers once the state is durable. Whoever asked may be gone; then nobody waits for the answer.
+    /// Answers once the journal is written. Whoever asked may be gone; then nobody waits for the answer.
     fn reply<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, CoordinatorError>) {
         self.replies.push(Box::new(move || drop(reply.send(answer))));
     }
 
-    fn attend(
-        &mut self,
-        participant: ParticipantName,
-        minor: u32,
-        directives: Directives,
-        reply: Reply<u64>,
-    ) {
-        tracing::info!(%participant, "attends");
-        self.presence_changed = true;
-        let session = self.sessions.open(participant.clone(), minor, directives);
-        self.sessions.send(&participant, Kind::Heartbeat(v1::Heartbeat {}));
-        self.tell_of_ended_jobs(&participant);
-        let active: Vec<_> = self.active().cloned().collect();
-        active.iter().for_each(|job| self.event(job, Event::Joined(participant.clone())));
-        self.reply(reply, Ok(session));
-    }
-
-    fn tell_of_ended_jobs(&mut self, participant: &ParticipantName) {
-        for (name, job) in &mut self.jobs {
-            if job.untold.contains(participant)
-                && let Some(ended) = status::job_ended(job)
-                && self.sessions.send(participant, Kind::JobEnded(ended))
-            {
-                job.untold.remove(participant);
-                self.dirty.insert(name.clone());
-            }
-        }
-    }
-
-    fn leave(&mut self, participant: ParticipantName, session: u64) {
-        if self.sessions.close(&participant, session) {
-            tracing::info!(%participant, "left");
-            self.presence_changed = true;
-            let active: Vec<_> = self.active().cloned().collect();
-            active.iter().for_each(|job| self.event(job, Event::Left(participant.clone())));
-        }
-    }
-
     fn job(&self, name: &JobName) -> Result<&Job, CoordinatorError> {
         self.jobs.get(name).ok_or_else(|| CoordinatorError::JobUnknown { job: name.clone() })
-    }
-
-    fn admit(
-        &self,
-        participant: &ParticipantName,
-        task: &TaskId,
-        content: Digest,
-    ) -> Result<Admitted, CoordinatorError> {
-        let job = self.job(&task.job)?;
-        match job.run.admit(participant, task, content)? {
-            Admission::Duplicate(receipt) => Ok(Admitted::Duplicate { bytes: receipt.bytes }),
-            _ => Ok(Admitted::Welcome(Wanted { layout: job.layout.clone(), encoding: job.compression })),
-        }
-    }
-
-    fn stored(&mut self, participant: ParticipantName, header: UpdateHeader, reply: Reply<()>) {
-        let UpdateHeader { task, layout, content, encoding, bytes, examples, metrics } = header;
-        // The round may have closed while the bytes came.
-        let admitted = self.admit(&participant, &task, content);
-        if matches!(admitted, Ok(Admitted::Welcome(_))) {
-            if let Some(job) = self.jobs.get_mut(&task.job) {
-                job.traffic.up += bytes;
-                job.traffic.up_plain += layout.bytes();
-            }
-            tracing::info!(%participant, %task, examples = examples.get(), "update is durable");
-            let receipt = Receipt { content, encoding, bytes, examples, metrics };
-            self.event(&task.job.clone(), Event::UpdateStored { participant, task, receipt });
-        }
-        self.reply(reply, admitted.map(drop));
-    }
-
-    fn failed(&mut self, participant: ParticipantName, task: TaskId, reason: OutReason) {
-        // Whoever is not at work on the task has nothing to report: it must not fill the operator's list.
-        let Some(job) = self.jobs.get_mut(&task.job).filter(|job| job.run.expects(&participant, &task))
-        else {
-            tracing::debug!(%participant, %task, "{reason}, though not at work on it");
-            return;
-        };
-        tracing::warn!(%participant, %task, "{reason}");
-        let (OutReason::Declined { code, message } | OutReason::Refused { code, message }) = &reason else {
-            return;
-        };
-        let incident = Incident {
-            at: now(),
-            participant: participant.clone(),
-            reason: code.clone(),
-            message: message.clone(),
-        };
-        job.note(incident);
-        let name = task.job.clone();
-        self.dirty.insert(name.clone());
-        self.event(&name, Event::MemberFailed { participant, task, reason });
-    }
-
-    fn start(&mut self, config: JobConfig, model: ModelContent) -> Result<(), CoordinatorError> {
-        let name = config.plan.job().clone();
-        if self.jobs.contains_key(&name) {
-            return Err(CoordinatorError::JobExists { job: name });
-        }
-        if let Some(active) = self.active().next() {
-            return Err(CoordinatorError::JobActive { active: active.clone() });
-        }
-        let run = Run::new(config.plan.clone(), model.digest, self.sessions.present(), now());
-        tracing::info!(job = %name, rounds = %config.plan.rounds(), "starts");
-        self.jobs.insert(name.clone(), Job::new(config, model.layout, run, now()));
-        self.dirty.insert(name.clone());
-        self.event(&name, Event::Tick);
-        Ok(())
-    }
-
-    fn stop(&mut self, name: &JobName, operator: String) -> Result<(), CoordinatorError> {
-        if self.job(name)?.has_ended() {
-            return Err(CoordinatorError::JobEnded { job: name.clone() });
-        }
-        self.event(name, Event::StopRequested { operator });
-        Ok(())
-    }
-
-    fn report(&self, only: Option<JobName>) -> Result<v1::StatusReport, CoordinatorError> {
-        let mut jobs: Vec<&Job> = match &only {
-            Some(name) => vec![self.job(name)?],
-            None => self.jobs.values().collect(),
-        };
-        jobs.sort_by_key(|job| job.started);
-        Ok(v1::StatusReport {
-            present: self.sessions.present().iter().map(ToString::to_string).collect(),
-            jobs: jobs.into_iter().map(status::report).collect(),
-            at_ms: now().as_millis(),
-        })
     }
 }
 
