@@ -4,9 +4,9 @@ use bytes::Bytes;
 use federated_core::ids::Digest;
 use federated_proto::{
     chunk::split,
-    v1::{self, start_job_request::Part},
+    v1::{self, JobState, start_job_request::Part},
 };
-use federated_tests::{Federation, Job, Site, assert_refused, model};
+use federated_tests::{Federation, Job, Operator, Site, Update, assert_refused, model};
 use tonic::{Code, Status};
 
 /// Starts a job with bare messages, as an operator's own program may.
@@ -113,7 +113,7 @@ async fn a_model_beyond_the_coordinators_limit_is_refused_before_it_is_uploaded(
 }
 
 #[tokio::test]
-async fn names_are_used_once_and_one_job_runs_at_a_time() {
+async fn names_are_used_once_and_orders_that_make_no_sense_are_refused() {
     let federation = Federation::start().await;
     let mut operator = federation.operator().await;
     let first = Job::new("first", 2);
@@ -121,9 +121,6 @@ async fn names_are_used_once_and_one_job_runs_at_a_time() {
 
     let result = start_raw(&federation, header(&first), first.model.to_le_bytes()).await;
     assert_refused(result, Code::AlreadyExists, "JOB_EXISTS", "there is a job `first` already");
-    let second = Job::new("second", 2);
-    let result = start_raw(&federation, header(&second), second.model.to_le_bytes()).await;
-    assert_refused(result, Code::FailedPrecondition, "JOB_ACTIVE", "job `first` is running");
 
     let mut raw = operator.raw().await;
     let stop = |job: &str| v1::StopJobRequest { job: job.to_owned() };
@@ -137,11 +134,61 @@ async fn names_are_used_once_and_one_job_runs_at_a_time() {
     let mut reports = raw.watch_status(status).await.unwrap().into_inner();
     assert_refused(reports.message().await, Code::NotFound, "JOB_UNKNOWN", "there is no job `second`");
 
+    let job = || "first".to_owned();
+    let result = raw.resume_job(v1::ResumeJobRequest { job: job() }).await;
+    assert_refused(result, Code::FailedPrecondition, "JOB_NOT_PAUSED", "`first` is not paused");
+    let result = raw.retry_job(v1::RetryJobRequest { job: job() }).await;
+    assert_refused(result, Code::FailedPrecondition, "JOB_NOT_FAILED", "`first` neither failed nor was stopped");
     raw.stop_job(stop("first")).await.unwrap();
-    operator.start(&second).await;
-    let report = operator.client().status(None).await.unwrap();
-    let jobs: Vec<_> = report.jobs.iter().map(|job| job.job.as_str()).collect();
-    assert_eq!(jobs, ["first", "second"]);
+    let result = raw.pause_job(v1::PauseJobRequest { job: job() }).await;
+    assert_refused(result, Code::FailedPrecondition, "JOB_ENDED", "`first` has ended already");
+}
+
+#[tokio::test]
+async fn jobs_beyond_the_limit_wait_in_the_order_of_their_start() {
+    use JobState::{Gathering, Paused, Queued, Stopped};
+    let federation = Federation::configured(|config| config.jobs.active = 1.try_into().unwrap()).await;
+    let mut operator = federation.operator().await;
+    for name in ["first", "second", "third"] {
+        operator.start(&Job::new(name, 2)).await;
+    }
+    let states = async |operator: &mut Operator| -> Vec<JobState> {
+        let report = operator.client().status(None).await.unwrap();
+        report.jobs.iter().map(v1::JobStatus::state).collect()
+    };
+    assert_eq!(states(&mut operator).await, [Gathering, Queued, Queued]);
+    operator.client().pause(&"first".parse().unwrap()).await.unwrap();
+    assert_eq!(states(&mut operator).await, [Paused, Gathering, Queued], "a job that is paused holds nobody up");
+    operator.client().resume(&"first".parse().unwrap()).await.unwrap();
+    assert_eq!(states(&mut operator).await, [Queued, Gathering, Queued]);
+    operator.client().stop(&"second".parse().unwrap()).await.unwrap();
+    assert_eq!(states(&mut operator).await, [Gathering, Stopped, Queued]);
+    operator.client().retry(&"second".parse().unwrap()).await.unwrap();
+    assert_eq!(states(&mut operator).await, [Gathering, Queued, Queued]);
+}
+
+#[tokio::test]
+async fn two_jobs_with_their_own_cohorts_run_at_the_same_time() {
+    let federation = Federation::start().await;
+    let mut operator = federation.operator().await;
+    let mut sites = Site::join_all(&federation, ["a", "b"]).await;
+    let alone = |name: &str, site| Job { participants: vec![site], ..Job::new(name, 1) };
+    operator.start(&alone("left", "a")).await;
+    operator.start(&alone("right", "b")).await;
+    let mut tasks = Vec::new();
+    for site in &mut sites {
+        tasks.push(site.line.task().await);
+    }
+    let jobs: Vec<_> = tasks.iter().map(|task| task.id.clone().unwrap().job).collect();
+    assert_eq!(jobs, ["left", "right"]);
+    // The job that was started last ends first.
+    for (site, task) in sites.iter_mut().zip(&tasks).rev() {
+        site.raw.submit(&Update::constant(task, 1.0, 1)).await.unwrap();
+    }
+    for (job, contributor) in [("right", "b"), ("left", "a")] {
+        let (status, _) = operator.completed(job).await;
+        assert_eq!(status.history[0].contributors, [contributor]);
+    }
 }
 
 #[tokio::test]

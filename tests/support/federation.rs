@@ -57,13 +57,21 @@ impl Federation {
     /// # Panics
     /// When the coordinator does not start.
     pub async fn start_with(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::configured(|config| change(&mut config.limits)).await
+    }
+
+    /// The same with another configuration than the usual one.
+    ///
+    /// # Panics
+    /// When the coordinator does not start.
+    pub async fn configured(change: impl FnOnce(&mut CoordinatorConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = InitOptions {
             listen: ([127, 0, 0, 1], 0).into(),
             ..InitOptions::new(folder.path().join("coordinator"))
         };
         let mut config = setup::init(&options, SystemTime::now()).expect("a coordinator's folder");
-        change(&mut config.limits);
+        change(&mut config);
         let mut federation = Self { folder, config, bundles: AtomicU32::new(0), serving: None };
         federation.serve().await;
         federation

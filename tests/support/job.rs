@@ -25,6 +25,8 @@ pub struct Job {
     pub rounds: u32,
     /// How often a round is tried.
     pub attempts: u32,
+    /// Who may take part; everyone when empty.
+    pub participants: Vec<&'static str>,
     /// How many must be present.
     pub min_participants: u32,
     /// How many updates are enough.
@@ -55,6 +57,7 @@ impl Job {
             name: name.to_owned(),
             rounds: 1,
             attempts: 3,
+            participants: Vec::new(),
             min_participants: participants,
             quorum: participants,
             local_epochs: 1,
@@ -75,6 +78,7 @@ impl Job {
             name,
             rounds,
             attempts,
+            participants,
             min_participants,
             quorum,
             local_epochs,
@@ -90,6 +94,10 @@ impl Job {
             "" => String::new(),
             table => format!("[compression]\n{table}"),
         };
+        let participants = match participants.as_slice() {
+            [] => String::new(),
+            names => format!("participants = {names:?}"),
+        };
         format!(
             r#"
             name = "{name}"
@@ -102,6 +110,7 @@ impl Job {
             local_epochs = {local_epochs}
             learning_rate = 0.25
             [cohort]
+            {participants}
             min_participants = {min_participants}
             quorum = {quorum}
             fraction = {fraction:?}

@@ -75,7 +75,7 @@ impl Actor {
     }
 
     /// Removes what a crash kept from being removed: updates of jobs that have ended, and models that nobody needs.
-    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+    pub(super) fn sweep(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
         let ended = self.jobs.values().filter(|job| job.run().has_ended());
         let ended: Vec<JobName> = ended.map(|job| job.name().clone()).collect();
         let models = self.jobs.values().flat_map(|job| [job.terms().initial_model, job.run().model()]);
@@ -84,7 +84,6 @@ impl Actor {
             ended.iter().try_for_each(|job| store.remove_job_updates(job))?;
             store.retain_models(&models)
         })
-        .await
     }
 
     /// Forgets jobs that ended long enough ago, with their logs and models.
@@ -111,6 +110,9 @@ impl Actor {
     }
 
     pub(super) fn report(&mut self, only: Option<JobName>) -> Result<v1::StatusReport, CoordinatorError> {
+        for (name, bytes) in std::mem::take(&mut self.downloads) {
+            self.event(&name, JobEvent::Downloaded { bytes });
+        }
         let mut jobs: Vec<&Job> = match &only {
             Some(name) => vec![self.job(name)?],
             None => self.jobs.values().collect(),
