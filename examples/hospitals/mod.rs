@@ -4,7 +4,8 @@
 //! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
 //! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
 //! `normalisation` what the moments are for. The jobs: `recipe`. The hospitals' processes run `participant`; they are
-//! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`.
+//! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`. In [`outages`] the
+//! same patients train at more sites, which are killed again and again.
 
 mod cli;
 mod columns;
@@ -15,6 +16,7 @@ mod json;
 mod model;
 mod moments;
 mod normalisation;
+pub mod outages;
 mod participant;
 mod patient;
 mod progress;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use federated_core::{
-    ids::{JobName, ParticipantName, TaskId},
+    ids::{Digest, JobName, ParticipantName, TaskId},
     metrics::Metrics,
     model::ModelParameters,
     update::ExampleCount,
@@ -81,6 +81,8 @@ pub enum ParticipantEvent {
     Submitted {
         /// Which.
         task: TaskId,
+        /// The update that the coordinator's receipt names: the digest of its content.
+        content: Digest,
         /// It was there already, for instance from before a restart.
         duplicate: bool,
     },
@@ -126,7 +128,9 @@ impl ParticipantEvent {
             Self::Trained { task, examples, elapsed, .. } => {
                 tracing::info!(%task, examples = examples.get(), ?elapsed, "trained");
             }
-            Self::Submitted { task, duplicate } => tracing::info!(%task, duplicate, "update delivered"),
+            Self::Submitted { task, content, duplicate } => {
+                tracing::info!(%task, %content, duplicate, "update delivered");
+            }
             Self::Refused { task, reason, message } => {
                 tracing::error!(%task, reason, detail = message, "the coordinator refused the update");
             }

@@ -9,7 +9,7 @@ use federated_proto::v1::JobState;
 use federated_server::config::ChunkSize;
 use federated_tests::{
     Job, model,
-    processes::{ByteRelay, Cluster, Process, Program, resumed},
+    processes::{ByteRelay, Cluster, Process, Program, Serving},
     within,
 };
 
@@ -33,7 +33,7 @@ struct HalfWay {
 impl HalfWay {
     async fn reach() -> Result<Self> {
         let program = Program::at(env!("CARGO_BIN_EXE_resume-test"));
-        let cluster = Cluster::start(program, None, ChunkSize::DEFAULT).await?;
+        let cluster = Cluster::start(program, None, Serving::default()).await?;
         let relay = ByteRelay::start(cluster.address())?;
         relay.hold_at(HALF);
         cluster.enroll("a", &relay.url())?;
@@ -57,7 +57,7 @@ impl HalfWay {
 async fn completes(cluster: &Cluster, relay: &ByteRelay, participant: Process, durable: u64) -> Result<()> {
     within("the end of the job", participant.ended()).await?;
     within("the line to close", relay.is_idle()).await;
-    assert_eq!(resumed(&cluster.coordinator_log())?, [durable]);
+    assert_eq!(cluster.resumed()?, [durable]);
     let sent_twice = relay.sent() - (FEATURES + 1) * 4;
     assert!(sent_twice < UNDER_WAY, "{sent_twice}");
     let mut operator = cluster.operator().await?;
@@ -78,7 +78,7 @@ async fn a_participant_that_is_killed_while_it_uploads_goes_on_at_the_durable_by
     // Another constant: the update is not made again.
     let again = cluster.start_participant("a", 100.0)?;
     within("the end of the upload", relay.has_sent((FEATURES + 1) * 4)).await;
-    let durable = resumed(&cluster.coordinator_log())?[0];
+    let durable = cluster.resumed()?[0];
     assert!(durable >= least, "{durable} {least}");
     completes(&cluster, &relay, again, durable).await
 }

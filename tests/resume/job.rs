@@ -4,7 +4,7 @@ use federated_core::{
     model::ModelParameters,
 };
 use federated_proto::v1::{JobState, JobStatus};
-use federated_tests::processes::{ByteRelay, Cluster, Process, resumed};
+use federated_tests::processes::{ByteRelay, Cluster, Process};
 
 use crate::model::{ADDED, Model};
 
@@ -97,7 +97,7 @@ impl Bench {
         participant.ended().await?;
         self.relay.is_idle().await;
         let killed = killed.map(|(sent, durable)| {
-            let resumed = resumed(&self.cluster.coordinator_log())?;
+            let resumed = self.cluster.resumed()?;
             let resumed = resumed.last().copied().unwrap_or(0);
             anyhow::Ok(Killed { sent: sent - before, durable, resumed })
         });

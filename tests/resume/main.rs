@@ -28,7 +28,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser};
 use federated_server::config::ChunkSize;
-use federated_tests::processes::{Cluster, Program, Role};
+use federated_tests::processes::{Cluster, Program, Role, Serving};
 
 use crate::{
     job::{Bench, Kill},
@@ -97,7 +97,8 @@ async fn show(options: &Options) -> Result<()> {
 }
 
 async fn run(model: Model, chunk: ChunkSize, dir: Option<&Path>) -> Result<Report> {
-    let mut bench = Bench::new(Cluster::start(Program::this()?, dir, chunk).await?, model)?;
+    let mut bench =
+        Bench::new(Cluster::start(Program::this()?, dir, Serving::default().chunk(chunk)).await?, model)?;
     let undisturbed = bench.run(Kill::Nobody).await?;
     let participant = bench.run(Kill::Participant).await?;
     let coordinator = bench.run(Kill::Coordinator).await?;

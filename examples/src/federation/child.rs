@@ -31,23 +31,42 @@ pub(crate) struct ChildProcess {
     /// Kept apart, because waiting for a child closes what is its own.
     stdin: Option<ChildStdin>,
     log: PathBuf,
+    arguments: Vec<String>,
 }
 
 impl ChildProcess {
-    /// Starts this program again with these arguments; its log goes to `folder/NAME.log`.
+    /// Starts this program again with these arguments; its log goes to the end of `folder/NAME.log`.
     pub(crate) fn start(name: &str, arguments: &[String], folder: &Path) -> Result<Self> {
-        let log = folder.join(format!("{name}.log"));
+        Self::start_with_log(name.to_owned(), arguments.to_vec(), folder.join(format!("{name}.log")))
+    }
+
+    fn start_with_log(name: String, arguments: Vec<String>, log: PathBuf) -> Result<Self> {
         let program = std::env::current_exe().context("this program's own file")?;
+        let log_file = File::options().create(true).append(true).open(&log);
         let mut child = Command::new(program)
-            .args(arguments)
+            .args(&arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).with_context(|| log.display().to_string())?)
+            .stderr(log_file.with_context(|| log.display().to_string())?)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("the process {name} cannot be started"))?;
         let stdin = child.stdin.take();
-        Ok(Self { name: name.to_owned(), child, stdin, log })
+        Ok(Self { name, child, stdin, log, arguments })
+    }
+
+    /// Kills it with SIGKILL; returns when it is gone.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Err(self.ended().await);
+        }
+        Ok(self.child.kill().await?)
+    }
+
+    /// Starts it again, after it was killed.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        *self = Self::start_with_log(self.name.clone(), self.arguments.clone(), self.log.clone())?;
+        Ok(())
     }
 
     /// Waits for the line with which the child says that it is ready.

@@ -118,6 +118,16 @@ impl Federation {
         })
     }
 
+    /// The operator's connection.
+    pub(crate) fn operator(&self) -> OperatorClient {
+        self.operator.clone()
+    }
+
+    /// The process of the participant at this place, in the order in which they were given.
+    pub(crate) fn participant(&mut self, place: usize) -> Result<&mut ChildProcess> {
+        self.processes.get_mut(place + 1).with_context(|| format!("there is no participant {place}"))
+    }
+
     /// Ends all processes, the coordinator last.
     pub(crate) async fn stop(self) -> Result<()> {
         let Self { operator, processes, _folder } = self;

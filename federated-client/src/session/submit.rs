@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, sync::Arc};
 
 use bytes::Bytes;
-use federated_core::task::TrainTask;
+use federated_core::{ids::Digest, task::TrainTask};
 use federated_proto::{
     WireError,
     chunk::split,
@@ -27,7 +27,16 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// How many chunks are read ahead.
 const AHEAD: usize = 4;
 
-/// Uploads the update of a task until the coordinator has it; gives whether the coordinator had it before.
+/// What the coordinator confirmed.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    /// The digest of the update's content.
+    pub(super) content: Digest,
+    /// The coordinator had it before.
+    pub(super) duplicate: bool,
+}
+
+/// Uploads the update of a task until the coordinator has it; `None` when there is no such update.
 ///
 /// With `resume`, and after every broken attempt, the coordinator is asked how much of it is durable there.
 pub(super) async fn submit(
@@ -36,7 +45,7 @@ pub(super) async fn submit(
     task: &TrainTask,
     resume: bool,
     backoff: Backoff,
-) -> Result<Option<bool>, CallError> {
+) -> Result<Option<Delivered>, CallError> {
     let update = match state.recent_update(task) {
         Some(update) => update,
         None => {
@@ -48,7 +57,8 @@ pub(super) async fn submit(
         }
     };
     let duplicate = persist(backoff, |number| attempt(connection, &update, resume || number > 0));
-    duplicate.await.map(Some)
+    let content = update.header().content;
+    Ok(Some(Delivered { content, duplicate: duplicate.await? }))
 }
 
 async fn attempt(connection: &Connection, update: &StoredUpdate, resume: bool) -> Result<bool, CallError> {

@@ -10,7 +10,7 @@ use super::{
     call::{CallError, persist},
     fetch::{blocking, fetch},
     machine::{EndedJob, Input},
-    submit::submit,
+    submit::{Delivered, submit},
     worker::told_about_storage,
 };
 use crate::state::StateFolder;
@@ -44,7 +44,7 @@ pub(super) async fn upload(site: Site, task: TrainTask, resume: bool) -> Option<
     let submitted = submit(&site.connection, &site.state, &task, resume, site.backoff).await;
     let task = task.id;
     match submitted {
-        Ok(Some(duplicate)) => Some(Input::Submitted { task, duplicate }),
+        Ok(Some(Delivered { content, duplicate })) => Some(Input::Submitted { task, content, duplicate }),
         Ok(None) => Some(Input::Failed {
             task,
             reason: "STATE_FAILED".to_owned(),

@@ -1,11 +1,9 @@
 use std::sync::Arc;
 
-use federated_core::fault::{Fault, ReasonCode};
-use federated_proto::refusal;
 use tokio::sync::Semaphore;
 use tonic::Status;
 
-use super::store_refused;
+use super::{internal, store_refused};
 use crate::store::StoreError;
 
 /// How many threads work on files at one time. More would not make a disk faster, and each has its memory; an object
@@ -55,10 +53,7 @@ impl From<FileError> for Status {
     fn from(error: FileError) -> Self {
         match error {
             FileError::Store(error) => store_refused(&error),
-            FileError::Ended => {
-                let message = "an internal error; it is in the log";
-                refusal::refuse(Fault::Bug, ReasonCode::new("INTERNAL"), message)
-            }
+            FileError::Ended => internal(),
         }
     }
 }

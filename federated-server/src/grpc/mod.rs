@@ -20,6 +20,7 @@ mod upload;
 
 use std::{io, sync::Arc, time::Duration};
 
+use federated_core::fault::{Fault, ReasonCode};
 use federated_proto::{
     WireError, refusal,
     service::{operation_server::OperationServer, participation_server::ParticipationServer},
@@ -137,6 +138,11 @@ fn store_refused(error: &StoreError) -> Status {
         tracing::error!(%error, "storage failed");
     }
     refusal::refuse_with(code, error.reason(), &error.safe_message())
+}
+
+/// What a peer is told when this side fails in a way that it should not.
+fn internal() -> Status {
+    refusal::refuse(Fault::Bug, ReasonCode::new("INTERNAL"), "an internal error; it is in the log")
 }
 
 /// What a peer is told about a message that cannot be used.

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
-use super::{Services, download, peer, read_failed, upload::Uploads};
+use super::{Services, download, internal, peer, read_failed, upload::Uploads};
 
 /// Serves the calls that move content, and leaves all others to the generated service.
 #[derive(Clone, Debug)]
@@ -66,17 +66,26 @@ where
     }
 }
 
-async fn submit_update(services: &Services, uploads: &Uploads, request: Request<Body>) -> Response<Body> {
+async fn submit_update(services: &Services, uploads: &Arc<Uploads>, request: Request<Body>) -> Response<Body> {
     let participant = match peer::participant(request.extensions(), &services.roster) {
         Ok(participant) => participant,
         Err(status) => return status.into_http(),
     };
     let stream = ChunkReader::of_request(request.into_body(), Some(Carrier::Upload));
-    let result = uploads.receive(services, participant.clone(), stream).await;
-    if let Err(status) = &result {
-        tracing::info!(%participant, reason = %status.message(), "an upload ended without a receipt");
-    }
-    answer_once(result)
+    let (services, uploads) = (services.clone(), Arc::clone(uploads));
+    // A task of its own: the future of a call is dropped when its connection breaks, and what of the update has come by
+    // then is kept only by who reads the stream to its end.
+    let receiving = tokio::spawn(async move {
+        let result = uploads.receive(&services, participant.clone(), stream).await;
+        if let Err(status) = &result {
+            tracing::info!(%participant, reason = %status.message(), "an upload ended without a receipt");
+        }
+        result
+    });
+    answer_once(receiving.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an upload ended unexpectedly");
+        Err(internal())
+    }))
 }
 
 async fn fetch_model(

@@ -7,13 +7,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use federated_core::ids::TaskId;
 use federated_server::{
-    config::{ChunkSize, CoordinatorConfig, OperatorConfig},
+    config::{CoordinatorConfig, OperatorConfig},
     identity::setup::{EnrollOptions, InitOptions, enroll, init},
     operator::OperatorClient,
 };
 use tempfile::TempDir;
 
-use super::{Process, Program};
+use super::{Process, Program, Said, Serving, log};
 use crate::spooled;
 
 /// A coordinator as a process, with its folder, its authority and what its participants need.
@@ -24,18 +24,18 @@ pub struct Cluster {
     folder: TempDir,
     program: Program,
     config: CoordinatorConfig,
-    chunk: ChunkSize,
+    serving: Serving,
     coordinator: Option<Process>,
     starts: u32,
 }
 
 impl Cluster {
     /// Makes a folder in `dir`, or where the system has temporary files, and starts a coordinator on a port of the
-    /// system's choice whose messages carry `chunk` of content.
+    /// system's choice that serves so.
     ///
     /// # Errors
     /// When the folder cannot be made or the coordinator does not start.
-    pub async fn start(program: Program, dir: Option<&Path>, chunk: ChunkSize) -> Result<Self> {
+    pub async fn start(program: Program, dir: Option<&Path>, serving: Serving) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("federated-cluster-");
         let folder = match dir {
@@ -47,7 +47,7 @@ impl Cluster {
             ..InitOptions::new(folder.path().join("coordinator"))
         };
         let config = init(&options, SystemTime::now())?;
-        let mut cluster = Self { folder, program, config, chunk, coordinator: None, starts: 0 };
+        let mut cluster = Self { folder, program, config, serving, coordinator: None, starts: 0 };
         cluster.start_coordinator().await?;
         Ok(cluster)
     }
@@ -57,15 +57,41 @@ impl Cluster {
     /// # Errors
     /// When it runs, or does not start.
     pub async fn start_coordinator(&mut self) -> Result<()> {
-        ensure!(self.coordinator.is_none(), "the coordinator runs already");
-        self.starts += 1;
-        let folder = self.folder.path().join("coordinator").display().to_string();
-        let (listen, chunk) = (self.config.listen.to_string(), self.chunk.bytes().to_string());
-        let arguments = ["coordinator", &folder, "--listen", &listen, "--chunk", &chunk];
-        let mut process = self.program.start(arguments, &self.coordinator_log())?;
+        let mut process = self.coordinator_process()?;
         self.config.listen = process.line().await?.parse().context("where the coordinator listens")?;
         self.coordinator = Some(process);
         Ok(())
+    }
+
+    /// The same without waiting until it serves: `said` is given the line with which it says so, so that it can be killed
+    /// before.
+    ///
+    /// # Errors
+    /// When it runs, or cannot be started.
+    pub fn begin_coordinator(&mut self, said: impl FnMut(Said) + Send + 'static) -> Result<()> {
+        let mut process = self.coordinator_process()?;
+        process.tell(said)?;
+        self.coordinator = Some(process);
+        Ok(())
+    }
+
+    fn coordinator_process(&mut self) -> Result<Process> {
+        ensure!(self.coordinator.is_none(), "the coordinator runs already");
+        self.starts += 1;
+        let folder = self.folder.path().join("coordinator").display().to_string();
+        let mut arguments =
+            vec!["coordinator".to_owned(), folder, "--listen".to_owned(), self.config.listen.to_string()];
+        arguments.extend(self.serving.arguments());
+        let program = match self.serving.most_files() {
+            Some(most) => self.program.clone().open_files(most),
+            None => self.program.clone(),
+        };
+        program.start(arguments, &self.coordinator_log())
+    }
+
+    /// The coordinator's process, when it was started and not killed.
+    pub const fn coordinator(&mut self) -> Option<&mut Process> {
+        self.coordinator.as_mut()
     }
 
     /// Kills the coordinator with SIGKILL; returns when it is gone.
@@ -79,7 +105,20 @@ impl Cluster {
     /// The log of the coordinator that was started last.
     #[must_use]
     pub fn coordinator_log(&self) -> PathBuf {
-        self.folder.path().join(format!("coordinator-{}.log", self.starts))
+        self.log_of_start(self.starts)
+    }
+
+    fn log_of_start(&self, start: u32) -> PathBuf {
+        self.folder.path().join(format!("coordinator-{start}.log"))
+    }
+
+    /// The bytes at which uploads went on, as every coordinator until now accepted them, in their order.
+    ///
+    /// # Errors
+    /// When a log cannot be read, or has such a line without the number.
+    pub fn resumed(&self) -> Result<Vec<u64>> {
+        let logs = (1..=self.starts).map(|start| log::resumed(&self.log_of_start(start)));
+        Ok(logs.collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Where the coordinator listens.
@@ -93,9 +132,16 @@ impl Cluster {
     /// # Errors
     /// When the coordinator does not answer.
     pub async fn operator(&self) -> Result<OperatorClient> {
+        Ok(OperatorClient::connect(&self.operator_config()?).await?)
+    }
+
+    /// How the operator connects.
+    ///
+    /// # Errors
+    /// When there is no such address.
+    pub fn operator_config(&self) -> Result<OperatorConfig> {
         let address = format!("https://{}", self.address()).parse()?;
-        let config = OperatorConfig { address, ..self.config.operator.clone() };
-        Ok(OperatorClient::connect(&config).await?)
+        Ok(OperatorConfig { address, ..self.config.operator.clone() })
     }
 
     /// Enrolls a participant that finds the coordinator at `url`, for instance behind a relay.
@@ -117,12 +163,23 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub fn start_participant(&self, name: &str, value: f32) -> Result<Process> {
-        let (bundle, value) = (self.bundle(name).display().to_string(), value.to_string());
-        let arguments = ["participant", &bundle, "--value", &value];
-        self.program.start(arguments, &self.folder.path().join(format!("{name}.log")))
+        self.start_site("participant", name, &["--value".to_owned(), value.to_string()])
     }
 
-    fn bundle(&self, name: &str) -> PathBuf {
+    /// Starts a process whose role has this name and takes the folder of a participant's bundle, or starts it again. Its
+    /// log goes on in the file of the one before.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_site(&self, role: &str, name: &str, arguments: &[String]) -> Result<Process> {
+        let start = [role.to_owned(), self.bundle(name).display().to_string()];
+        let log = self.folder.path().join(format!("{name}.log"));
+        self.program.start(start.iter().chain(arguments), &log)
+    }
+
+    /// The folder of a participant's bundle.
+    #[must_use]
+    pub fn bundle(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("bundle-{name}"))
     }
 

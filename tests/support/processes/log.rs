@@ -6,10 +6,7 @@ use anyhow::{Context, Result};
 const GOES_ON: &str = "an upload goes on where it broke off";
 
 /// The bytes at which uploads went on, as the coordinator with this log accepted them, in their order.
-///
-/// # Errors
-/// When the log cannot be read, or has such a line without the number.
-pub fn resumed(log: &Path) -> Result<Vec<u64>> {
+pub(super) fn resumed(log: &Path) -> Result<Vec<u64>> {
     let text = fs::read_to_string(log).with_context(|| log.display().to_string())?;
     let events = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let offsets = events

@@ -5,17 +5,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
 use federated_client::{
-    Backoff, FederatedClient, config::ParticipantConfig, event::ParticipantEvent, policy::SitePolicy,
+    Backoff, FederatedClient, FederatedClientBuilder, config::ParticipantConfig, event::ParticipantEvent,
+    policy::SitePolicy,
 };
-use federated_server::{
-    FederatedServer,
-    config::{ChunkSize, CoordinatorConfig, LogFormat},
-};
+use federated_server::{FederatedServer, config::CoordinatorConfig};
 
-use crate::AddConstant;
+use super::Serving;
+use crate::{
+    AddConstant,
+    crash::{Share, Tally, Word},
+};
 
 /// What a participant's process prints when its update is durable in its own folder.
 pub const TRAINED: &str = "trained";
@@ -35,9 +37,9 @@ pub enum Role {
         /// Where to listen.
         #[arg(long)]
         listen: SocketAddr,
-        /// Bytes of content in a message.
-        #[arg(long)]
-        chunk: usize,
+        /// How it serves.
+        #[command(flatten)]
+        serving: Serving,
     },
     /// Takes part in one job with a training that adds a constant, and prints how far it is.
     #[command(hide = true)]
@@ -48,6 +50,15 @@ pub enum Role {
         #[arg(long, allow_negative_numbers = true)]
         value: f32,
     },
+    /// Takes part in every job with a training that marks its round, and prints a [`Word`] of every step.
+    #[command(hide = true)]
+    Tally {
+        /// The folder of its bundle.
+        bundle: PathBuf,
+        /// Its training.
+        #[command(flatten)]
+        share: Share,
+    },
 }
 
 impl Role {
@@ -57,38 +68,48 @@ impl Role {
     /// When the configuration cannot be used, or the coordinator or participant fails.
     pub async fn play(self) -> Result<()> {
         match self {
-            Self::Coordinator { folder, listen, chunk } => coordinator(&folder, listen, chunk).await,
+            Self::Coordinator { folder, listen, serving } => {
+                coordinator(serving.config(&folder, listen)?).await
+            }
             Self::Participant { bundle, value } => participant(&bundle, value).await,
+            Self::Tally { bundle, share } => tally(&bundle, share).await,
         }
     }
 }
 
-async fn coordinator(folder: &Path, listen: SocketAddr, chunk: usize) -> Result<()> {
-    let mut config = CoordinatorConfig::in_dir(folder)?;
-    config.listen = listen;
-    config.limits.chunk = ChunkSize::new(chunk).context("a size of chunks from 64 KiB to 4 MiB - 64 KiB")?;
-    config.log.format = LogFormat::Json;
+async fn coordinator(config: CoordinatorConfig) -> Result<()> {
     federated_server::telemetry::install(&config.log)?;
     let server = FederatedServer::builder().config(config).shutdown(parent_is_gone()).build().await?;
     say(&server.local_addr()?.to_string());
     Ok(server.run().await?)
 }
 
-async fn participant(bundle: &Path, value: f32) -> Result<()> {
+/// A participant that any job suits, and whose parent may go.
+fn client(bundle: &Path) -> Result<FederatedClientBuilder> {
     let mut config = ParticipantConfig::load(bundle.join("participant.toml"))?;
     config.policy = SitePolicy { min_cohort: 1, ..config.policy };
     federated_client::telemetry::install(&config.log)?;
-    let client = FederatedClient::builder()
-        .config(config)
-        .trainer(AddConstant::new(value, 1))
-        .backoff(BACKOFF)
-        .stop_after_jobs(1)
-        .shutdown(parent_is_gone())
-        .on_event(|event: &ParticipantEvent| match event {
+    Ok(FederatedClient::builder().config(config).backoff(BACKOFF).shutdown(parent_is_gone()))
+}
+
+async fn tally(bundle: &Path, share: Share) -> Result<()> {
+    let trainer = Tally::new(share, |task| say(&Word::Began(task.clone()).to_string()));
+    let client = client(bundle)?.trainer(trainer).on_event(|event: &ParticipantEvent| {
+        if let Some(word) = Word::of(event) {
+            say(&word.to_string());
+        }
+    });
+    Ok(client.build()?.run().await?)
+}
+
+async fn participant(bundle: &Path, value: f32) -> Result<()> {
+    let client = client(bundle)?.trainer(AddConstant::new(value, 1)).stop_after_jobs(1).on_event(
+        |event: &ParticipantEvent| match event {
             ParticipantEvent::Trained { .. } => say(TRAINED),
             ParticipantEvent::Submitted { .. } => say(SUBMITTED),
             _ => {}
-        });
+        },
+    );
     Ok(client.build()?.run().await?)
 }
 

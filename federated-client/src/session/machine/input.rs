@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use federated_core::{
-    ids::{JobName, TaskId},
+    ids::{Digest, JobName, TaskId},
     metrics::Metrics,
     model::ModelParameters,
     task::TrainTask,
@@ -44,7 +44,7 @@ pub(crate) enum Input {
     /// The model cannot be used, the trainer is done with a task in vain, or the state folder fails.
     Failed { task: TaskId, reason: String, message: String },
     /// The coordinator has the update.
-    Submitted { task: TaskId, duplicate: bool },
+    Submitted { task: TaskId, content: Digest, duplicate: bool },
     /// The coordinator refused the update for good.
     Refused { task: TaskId, reason: String, message: String },
     /// The coordinator knows that a task was declined.

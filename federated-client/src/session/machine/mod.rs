@@ -95,10 +95,10 @@ impl Machine {
                 self.trained(task, |task| ParticipantEvent::Trained { task, examples, metrics, elapsed })
             }
             Input::Failed { task, reason, message } => self.failed(task, reason, message),
-            Input::Submitted { task, duplicate } => {
+            Input::Submitted { task, content, duplicate } => {
                 let mut actions = self.advance(&task, &[Stage::Uploading], Stage::Submitted);
                 actions.push(Action::ConfirmUpdate { task: task.clone() });
-                actions.push(Action::Report(ParticipantEvent::Submitted { task, duplicate }));
+                actions.push(Action::Report(ParticipantEvent::Submitted { task, content, duplicate }));
                 actions
             }
             Input::Refused { task, reason, message } => self.refused(task, reason, message),

@@ -33,7 +33,7 @@ fn failed(task: &TrainTask, reason: &str) -> Input {
 }
 
 fn submitted(task: &TrainTask, duplicate: bool) -> Input {
-    Input::Submitted { task: task.id.clone(), duplicate }
+    Input::Submitted { task: task.id.clone(), content: task.model, duplicate }
 }
 
 /// What is done, without reports and cleaning up.
@@ -74,7 +74,8 @@ fn a_task_is_fetched_trained_and_uploaded_once_however_often_it_is_named() {
     assert_eq!(deeds(machine.handle(trained(&task))), upload(&task, false));
     assert!(machine.handle(again()).is_empty());
     let actions = machine.handle(submitted(&task, false));
-    let event = ParticipantEvent::Submitted { task: task.id.clone(), duplicate: false };
+    let event =
+        ParticipantEvent::Submitted { task: task.id.clone(), content: task.model, duplicate: false };
     assert_eq!(actions, [Action::ConfirmUpdate { task: task.id.clone() }, Action::Report(event)]);
     assert_eq!(machine.models(), [task.model].into());
 }
