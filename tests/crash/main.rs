@@ -1,6 +1,6 @@
 //! Kills the coordinator and participants of a real federation at random moments, and shows that nothing is lost.
 //!
-//! `cargo run --release -p federated-tests --bin crash-test -- --kills 200 --seed 1`
+//! `cargo run --release -p federated-tests --bin crash-test -- --kills 200 --seed 1 --store sqlite`
 //!
 //! A coordinator and four participants are processes of their own, over mutual TLS on loopback. A job is run to its end
 //! undisturbed. Then it is run again, as often as is needed for so many kills: after a random time, from nothing to what a
@@ -12,11 +12,12 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Result, bail};
-use clap::{Args, Parser};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, ValueEnum};
 use federated_tests::{
+    Postgres,
     crash::CrashTest,
-    processes::{Program, Role, Serving, StoreKind},
+    processes::{Program, Role, Serving},
 };
 
 /// Kills a coordinator and its participants at random moments, and shows that nothing is lost.
@@ -29,6 +30,16 @@ struct Cli {
     options: Options,
 }
 
+/// Where the coordinator keeps its journal.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Store {
+    /// In a file in its folder.
+    #[default]
+    Sqlite,
+    /// In a database server that is started for it.
+    Postgres,
+}
+
 #[derive(Debug, Args)]
 struct Options {
     /// How many processes are killed in all.
@@ -37,9 +48,9 @@ struct Options {
     /// What the moments and victims follow from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the coordinator keeps the state of its jobs.
+    /// Where the coordinator keeps its journal.
     #[arg(long, value_enum, default_value_t)]
-    store: StoreKind,
+    store: Store,
     /// Rounds of each job.
     #[arg(long, default_value_t = 20)]
     rounds: u32,
@@ -72,8 +83,13 @@ async fn main() -> ExitCode {
 
 async fn show(options: Options) -> Result<()> {
     let Options { kills, seed, store, rounds, parameters, work, dir } = options;
-    let serving = Serving::default().store(store);
-    serving.check()?;
+    let server = match store {
+        Store::Sqlite => None,
+        Store::Postgres => {
+            Some(Postgres::start().await?.context("PostgreSQL is not installed: no `initdb`")?)
+        }
+    };
+    let serving = Serving::default().journal(server.as_ref().map(Postgres::url));
     let test =
         CrashTest { program: Program::this()?, dir, serving, kills, seed, rounds, entries: parameters, work };
     let verdict = tokio::select! {

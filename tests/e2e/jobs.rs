@@ -138,7 +138,12 @@ async fn names_are_used_once_and_orders_that_make_no_sense_are_refused() {
     let result = raw.resume_job(v1::ResumeJobRequest { job: job() }).await;
     assert_refused(result, Code::FailedPrecondition, "JOB_NOT_PAUSED", "`first` is not paused");
     let result = raw.retry_job(v1::RetryJobRequest { job: job() }).await;
-    assert_refused(result, Code::FailedPrecondition, "JOB_NOT_FAILED", "`first` neither failed nor was stopped");
+    assert_refused(
+        result,
+        Code::FailedPrecondition,
+        "JOB_NOT_FAILED",
+        "`first` neither failed nor was stopped",
+    );
     raw.stop_job(stop("first")).await.unwrap();
     let result = raw.pause_job(v1::PauseJobRequest { job: job() }).await;
     assert_refused(result, Code::FailedPrecondition, "JOB_ENDED", "`first` has ended already");
@@ -158,7 +163,11 @@ async fn jobs_beyond_the_limit_wait_in_the_order_of_their_start() {
     };
     assert_eq!(states(&mut operator).await, [Gathering, Queued, Queued]);
     operator.client().pause(&"first".parse().unwrap()).await.unwrap();
-    assert_eq!(states(&mut operator).await, [Paused, Gathering, Queued], "a job that is paused holds nobody up");
+    assert_eq!(
+        states(&mut operator).await,
+        [Paused, Gathering, Queued],
+        "a job that is paused holds nobody up"
+    );
     operator.client().resume(&"first".parse().unwrap()).await.unwrap();
     assert_eq!(states(&mut operator).await, [Queued, Gathering, Queued]);
     operator.client().stop(&"second".parse().unwrap()).await.unwrap();

@@ -6,6 +6,7 @@
 //! line between the two, and a [`Site`] is one that behaves. A
 //! [`Client`] is a participant of the library, with the trainer [`AddConstant`]. Nothing here sleeps until something is ready: every wait is for a signal, [`within`] a limit.
 //! In [`processes`] coordinators and participants are processes of their own, and [`crash`] kills them at random moments.
+//! [`Postgres`] is a database server for those that keep their journal in one.
 
 mod client;
 pub mod crash;
@@ -14,6 +15,7 @@ mod job;
 mod operator;
 mod participant;
 mod patience;
+mod postgres;
 pub mod processes;
 mod proxy;
 mod refusal;
@@ -29,6 +31,7 @@ pub use job::{Job, layout, model};
 pub use operator::Operator;
 pub use participant::{Attendance, OpenUpload, RawParticipant};
 pub use patience::{PATIENCE, within};
+pub use postgres::Postgres;
 pub use proxy::{Fault, FaultProxy};
 pub use refusal::{assert_refused, reason};
 pub use site::Site;

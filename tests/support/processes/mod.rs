@@ -18,4 +18,4 @@ pub use cluster::Cluster;
 pub use process::{Process, Program, Said};
 pub use relay::ByteRelay;
 pub use role::{Role, SUBMITTED, TRAINED};
-pub use serving::{Serving, StoreKind};
+pub use serving::Serving;

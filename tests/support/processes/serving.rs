@@ -1,18 +1,11 @@
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
-use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
-use federated_server::config::{ChunkSize, CoordinatorConfig, LogFormat};
+use anyhow::Result;
+use clap::Args;
+use federated_server::config::{ChunkSize, CoordinatorConfig, JournalConfig, LogFormat};
 
-/// Where a coordinator keeps the state of its jobs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum StoreKind {
-    /// What a coordinator uses unless it is told otherwise.
-    #[default]
-    Sqlite,
-    /// A PostgreSQL server.
-    Postgres,
-}
+/// How long a coordinator that was killed holds up the next one on the same database.
+const LEASE: Duration = Duration::from_millis(500);
 
 /// How a coordinator's process serves.
 #[derive(Clone, Debug, Args)]
@@ -20,9 +13,9 @@ pub struct Serving {
     /// Bytes of content in a message.
     #[arg(long, default_value_t = ChunkSize::DEFAULT.bytes(), value_name = "BYTES", value_parser = chunk_bytes)]
     chunk: usize,
-    /// Where it keeps the state of its jobs.
-    #[arg(long, value_enum, default_value_t)]
-    store: StoreKind,
+    /// The database with its journal; a file in its folder when absent.
+    #[arg(long, value_name = "URL")]
+    journal: Option<String>,
     /// How many files it may have open, connections among them; as many as this process when absent.
     #[arg(skip)]
     open_files: Option<u32>,
@@ -30,26 +23,26 @@ pub struct Serving {
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { chunk: ChunkSize::DEFAULT.bytes(), store: StoreKind::default(), open_files: None }
+        Self { chunk: ChunkSize::DEFAULT.bytes(), journal: None, open_files: None }
     }
 }
 
 impl Serving {
     /// The same with so much content in a message.
     #[must_use]
-    pub const fn chunk(self, chunk: ChunkSize) -> Self {
+    pub fn chunk(self, chunk: ChunkSize) -> Self {
         Self { chunk: chunk.bytes(), ..self }
     }
 
-    /// The same with the state in such a store.
+    /// The same with the journal in this database; in a file when there is none.
     #[must_use]
-    pub const fn store(self, store: StoreKind) -> Self {
-        Self { store, ..self }
+    pub fn journal(self, url: Option<String>) -> Self {
+        Self { journal: url, ..self }
     }
 
     /// The same with at most so many open files, connections among them.
     #[must_use]
-    pub const fn open_files(self, most: u32) -> Self {
+    pub fn open_files(self, most: u32) -> Self {
         Self { open_files: Some(most), ..self }
     }
 
@@ -60,10 +53,7 @@ impl Serving {
     /// The arguments that this value is parsed from.
     pub(super) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--chunk".to_owned(), self.chunk.to_string()];
-        if self.store != StoreKind::default() {
-            let name = self.store.to_possible_value().map(|value| value.get_name().to_owned());
-            arguments.extend(["--store".to_owned(), name.unwrap_or_default()]);
-        }
+        arguments.extend(self.journal.iter().flat_map(|url| ["--journal".to_owned(), url.clone()]));
         arguments
     }
 
@@ -73,19 +63,10 @@ impl Serving {
         config.listen = listen;
         config.limits.chunk = ChunkSize::new(self.chunk).unwrap_or(ChunkSize::DEFAULT);
         config.log.format = LogFormat::Json;
-        self.check()?;
-        Ok(config)
-    }
-
-    /// Whether there is such a coordinator.
-    ///
-    /// # Errors
-    /// When there is not: why.
-    pub fn check(&self) -> Result<()> {
-        match self.store {
-            StoreKind::Sqlite => Ok(()),
-            StoreKind::Postgres => bail!("--store postgres: not yet; expected sqlite"),
+        if let Some(url) = &self.journal {
+            config.journal = JournalConfig::parse(url, LEASE)?;
         }
+        Ok(config)
     }
 }
 
