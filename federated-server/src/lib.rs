@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod config;
 pub mod coordinator;
 mod grpc;

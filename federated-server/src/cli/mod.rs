@@ -1,9 +1,12 @@
 //! The command line: one file for each subcommand, each with its arguments and a `run` that carries them out.
 //!
-//! [`init`], [`enroll`], [`renew`] and [`withdraw`] prepare a coordinator on this machine, [`serve`] runs it, and
+//! [`init`], [`enroll`], [`renew`] and [`withdraw`] prepare a coordinator on this machine, [`serve`] runs it, [`backup`] has
+//! copies of its state, [`explain`] says what a job will do, and
 //! [`start`], [`status`], [`model`] and what [`order`] has talk to one that runs, through [`operate`].
 
+mod backup;
 mod enroll;
+mod explain;
 mod init;
 mod model;
 mod operate;
@@ -36,6 +39,9 @@ enum Command {
     Renew(renew::Renew),
     Withdraw(withdraw::Withdraw),
     Serve(serve::Serve),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Explain(explain::Explain),
     Start(start::Start),
     Status(status::Status),
     /// Ends a job early; its newest model stays.
@@ -57,6 +63,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Renew(command) => quiet().and_then(|()| command.run()),
         Command::Withdraw(command) => quiet().and_then(|()| command.run()),
         Command::Serve(command) => command.run(),
+        Command::Backup(command) => quiet().and_then(|()| command.run()),
+        Command::Restore(command) => quiet().and_then(|()| command.run()),
+        Command::Explain(command) => command.run(),
         Command::Start(command) => quiet().and_then(|()| command.run()),
         Command::Status(command) => quiet().and_then(|()| command.run()),
         Command::Stop(command) => quiet().and_then(|()| command.run(Order::Stop)),

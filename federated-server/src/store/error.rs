@@ -119,6 +119,12 @@ pub enum StoreError {
         /// What is there.
         found: String,
     },
+    /// Something is where nothing may be.
+    #[error("{path}: expected nothing, found something: a copy is not written over what is there; choose another place", path = .path.display())]
+    Occupied {
+        /// Where.
+        path: PathBuf,
+    },
     /// A spooled upload went bad between two connections, or was bad from the start.
     #[error("{path}: the upload does not have the content announced; upload it again from the start", path = .path.display())]
     SpoolDamaged {
@@ -159,6 +165,7 @@ impl StoreError {
             | Self::LeaseLost { .. }
             | Self::Locked { .. }
             | Self::Damaged { .. }
+            | Self::Occupied { .. }
             | Self::SpoolDamaged { .. }
             | Self::ObjectStore { .. } => Fault::Environment,
             Self::Record { source, .. } => source.fault(),
@@ -183,6 +190,7 @@ impl StoreError {
             | Self::LeaseLost { .. }
             | Self::Locked { .. }
             | Self::Damaged { .. }
+            | Self::Occupied { .. }
             | Self::SpoolDamaged { .. }
             | Self::ObjectStore { .. }
             | Self::Log { .. }
@@ -209,7 +217,7 @@ impl StoreError {
         Self::Record { job: job.clone(), source }
     }
 
-    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }

@@ -47,13 +47,14 @@ impl Actor {
 
     fn aggregate(&self, job: &Job, task: TaskId, contributions: BTreeMap<ParticipantName, Receipt>) {
         let (store, handle) = (Arc::clone(&self.store), self.handle.clone());
+        let verify = self.interrupted.contains(&task);
         let (layout, base, strategy) = (job.terms().layout.clone(), job.run().model(), job.strategy());
         tokio::spawn(async move {
             let attempt = task.clone();
             let result = blocking(move || {
                 let (task, layout, contributions) = (&attempt, &layout, &contributions);
                 let (strategy, division) = (strategy.as_ref(), Division::default());
-                Reduction { task, layout, base, contributions, strategy, division }.run(&store)
+                Reduction { task, layout, base, contributions, strategy, division, verify }.run(&store)
             });
             // A panic ends the attempt with a reason; without an answer the round would wait for ever.
             let result = match tokio::spawn(result).await {

@@ -8,10 +8,14 @@ mod carry_out;
 mod jobs;
 mod participants;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use federated_core::{
-    ids::JobName,
+    ids::{JobName, TaskId},
     job::{Entry, Job, JobEvent},
     round::{Command, Event},
     selection::UniformSelector,
@@ -59,6 +63,8 @@ pub(crate) struct Actor {
     downloads: BTreeMap<JobName, u64>,
     /// When the journal's lease is renewed, if it has one.
     renewal: Option<Instant>,
+    /// Attempts that were under way when this process started: some of their updates are older than it.
+    interrupted: BTreeSet<TaskId>,
     /// Somebody came or went since the watchers were told.
     presence_changed: bool,
     commands: Vec<(JobName, Command)>,
@@ -85,6 +91,7 @@ impl Actor {
         let (handle, messages) = Coordinator::new(receiver);
         let latest = jobs.iter().map(Job::last).max().unwrap_or(Timestamp::from_millis(0));
         let renewal = journal.renew_every().map(|_| Instant::now());
+        let interrupted = jobs.iter().map(|job| job.run().task()).collect();
         let mut actor = Self {
             handle: handle.clone(),
             messages,
@@ -95,6 +102,7 @@ impl Actor {
             wake: BTreeMap::new(),
             downloads: BTreeMap::new(),
             renewal,
+            interrupted,
             presence_changed: false,
             commands: Vec::new(),
             replies: Vec::new(),

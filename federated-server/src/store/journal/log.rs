@@ -7,7 +7,7 @@ use federated_core::{
     selection::UniformSelector,
 };
 
-use super::{Append, Head, MetadataStore, StoredLog};
+use super::{Append, Contents, Head, MetadataStore, StoredLog};
 use crate::store::StoreError;
 
 /// The logs of all jobs, and what is still to be written to them.
@@ -35,9 +35,9 @@ impl Journal {
         let contents = store.read().await?;
         let mut journal = Self { store, ends: BTreeMap::new(), pending: BTreeMap::new() };
         let mut jobs = Vec::new();
-        for log in contents.logs {
-            let (name, end) = verify(journal.store.place(), &log)?;
-            jobs.push(replay(&name, log.entries)?);
+        for log in &contents.logs {
+            let (name, end) = verify(journal.store.place(), log)?;
+            jobs.push(replay(&name, &log.entries)?);
             journal.ends.insert(name, end);
         }
         Ok((journal, jobs))
@@ -112,6 +112,37 @@ impl Journal {
     }
 }
 
+impl Contents {
+    /// The jobs that the logs give, in the order of their names; `place` is where they were read, for errors.
+    ///
+    /// # Errors
+    /// As [`Journal::load`].
+    pub fn jobs(&self, place: &str) -> Result<Vec<Job>, StoreError> {
+        let job = |log| verify(place, log).and_then(|(name, _)| replay(&name, &log.entries));
+        self.logs.iter().map(job).collect()
+    }
+}
+
+/// Writes the contents of another store, checked before, to one that is empty, and closes it.
+///
+/// # Errors
+/// [`StoreError::JournalDamaged`] when it is not empty, and as [`MetadataStore::write`].
+pub(crate) async fn import(mut store: Box<dyn MetadataStore>, contents: Contents) -> Result<(), StoreError> {
+    let found = store.read().await?.logs.len();
+    if found > 0 {
+        let (place, expected) = (store.place().to_owned(), "an empty journal to restore to".to_owned());
+        return Err(StoreError::JournalDamaged { place, expected, found: format!("{found} jobs") });
+    }
+    let append = |log: StoredLog| {
+        let bodies = log.entries.into_iter().map(|(_, body)| body).collect();
+        Some(Append { job: log.job.parse().ok()?, first: 0, bodies, head: log.head? })
+    };
+    let appends: Vec<Append> = contents.logs.into_iter().filter_map(append).collect();
+    store.write(&appends).await?;
+    store.close().await;
+    Ok(())
+}
+
 /// Checks a log against its chain.
 fn verify(place: &str, log: &StoredLog) -> Result<(JobName, End), StoreError> {
     let damaged = |expected: String, found: String| StoreError::JournalDamaged {
@@ -139,7 +170,7 @@ fn verify(place: &str, log: &StoredLog) -> Result<(JobName, End), StoreError> {
     Ok((name, End { length, link }))
 }
 
-fn replay(name: &JobName, entries: Vec<(u64, Vec<u8>)>) -> Result<Job, StoreError> {
+fn replay(name: &JobName, entries: &[(u64, Vec<u8>)]) -> Result<Job, StoreError> {
     let decoded = entries.iter().map(|(_, body)| checkpoint::decode::<Entry>(body));
     let decoded =
         decoded.collect::<Result<Vec<_>, _>>().map_err(|source| StoreError::record(name, source))?;

@@ -74,7 +74,7 @@ pub struct StoredLog {
     pub entries: Vec<(u64, Vec<u8>)>,
 }
 
-/// All that a store holds.
+/// All that a store holds, not checked yet: [`Contents::jobs`] does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// How often anything was written.

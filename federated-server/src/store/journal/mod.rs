@@ -20,4 +20,5 @@ mod tests;
 mod witness;
 
 pub use log::Journal;
+pub(crate) use log::import;
 pub use metadata::{Append, Contents, Head, MetadataStore, StoredLog};

@@ -155,6 +155,15 @@ impl PostgresMetadata {
     }
 }
 
+/// Reads a journal that a coordinator may be writing to, and changes nothing.
+pub(crate) async fn read(url: &str) -> Result<Contents, StoreError> {
+    let place = without_password(url);
+    let options = PgConnectOptions::from_str(url).map_err(StoreError::journal("understand", &place))?;
+    let connection = options.disable_statement_logging().connect().await;
+    let mut connection = connection.map_err(StoreError::journal("connect to", &place))?;
+    statements::read(&mut connection).await.map_err(StoreError::journal("read", &place))
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -23,7 +23,7 @@ use super::{Append, Contents, MetadataStore, sql, witness::Witness};
 use crate::store::{StoreError, durable};
 
 /// The name of the file in the state folder.
-pub(crate) const FILE: &str = "journal.sqlite";
+const FILE: &str = "journal.sqlite";
 /// How long to wait for another process that has the file open, for instance a backup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -84,6 +84,19 @@ impl SqliteMetadata {
         self.witness.note(commits);
         Ok(commits)
     }
+}
+
+/// Reads a journal that another process may have open, and changes nothing.
+pub(crate) async fn read(state: &Path) -> Result<Contents, StoreError> {
+    let path = state.join(FILE);
+    let place = path.display().to_string();
+    let options =
+        SqliteConnectOptions::new().filename(&path).busy_timeout(PATIENCE).disable_statement_logging();
+    let mut connection = options.connect().await.map_err(StoreError::journal("open", &place))?;
+    check_pages(&mut connection, &place).await?;
+    let contents = statements::read(&mut connection).await.map_err(StoreError::journal("read", &place))?;
+    Witness::beside(&path).check(&path, contents.commits)?;
+    Ok(contents)
 }
 
 /// A file whose pages do not fit together is not read: what it would give is anybody's guess.

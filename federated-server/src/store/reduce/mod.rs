@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, num::NonZero, thread};
 
 use federated_core::{
     aggregate::{Aggregation, Aggregator, DistanceSums, UpdateSelector},
-    ids::{Digest, ParticipantName, TaskId},
+    ids::{Digest, DigestBuilder, ParticipantName, TaskId},
     model::{ModelLayout, bytes_of, bytes_of_mut, check_values},
     round::Receipt,
     strategy::Strategy,
@@ -25,7 +25,10 @@ use self::{
     encoded::EncodedUpdate,
     in_order::in_order,
 };
-use super::{Store, StoreError, StoredModel};
+use super::{Store, StoreError, StoredModel, spool::SpooledUpdate};
+
+/// How many bytes of an update are compared at a time.
+const VERIFIED: usize = 1 << 20;
 
 /// Combines the updates of an attempt with the model they started from.
 ///
@@ -47,6 +50,9 @@ pub struct Reduction<'a> {
     pub strategy: &'a dyn Strategy,
     /// How the work is divided.
     pub division: Division,
+    /// Whether each update is compared with its digest first: what lay on the disk while no coordinator ran may have
+    /// been changed. That takes a second for each few GB.
+    pub verify: bool,
 }
 
 /// How a reduction is divided. It changes nothing in the result.
@@ -63,6 +69,24 @@ impl Default for Division {
     fn default() -> Self {
         Self { cores: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN), held: 512 << 10 }
     }
+}
+
+/// Compares an update with the digest in its receipt.
+fn verify(update: &dyn SpooledUpdate, expected: Digest, name: String) -> Result<(), StoreError> {
+    let (mut digest, mut block, mut offset) = (DigestBuilder::new(), vec![0; VERIFIED], 0);
+    while offset < update.bytes() {
+        let left = usize::try_from(update.bytes() - offset).unwrap_or(usize::MAX);
+        let block = block.get_mut(..left.min(VERIFIED)).unwrap_or_default();
+        update.read_exact_at(block, offset)?;
+        digest.update(block);
+        offset += block.len() as u64;
+    }
+    let found = digest.finish();
+    if found == expected {
+        return Ok(());
+    }
+    let (path, expected, found) = (name.into(), expected.to_string(), found.to_string());
+    Err(StoreError::Damaged { path, expected, found })
 }
 
 impl Reduction<'_> {
@@ -94,6 +118,9 @@ impl Reduction<'_> {
     ) -> Result<Column, StoreError> {
         let Receipt { content, encoding, bytes, examples, .. } = receipt;
         let update = store.open_update(self.task, participant, *content, *bytes)?;
+        if self.verify {
+            verify(update.as_ref(), *content, format!("{}/{participant}", self.task))?;
+        }
         let values = if encoding.is_plain() {
             Values::Plain(update)
         } else {

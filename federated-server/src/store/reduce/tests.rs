@@ -66,7 +66,8 @@ impl Bench {
     fn run_divided(&self, aggregation: AggregationRule, division: Division) -> Result<Digest, StoreError> {
         let strategy = FedSgd { learning_rate: 0.1, aggregation };
         let Self { task, layout, base, contributions, .. } = self;
-        Reduction { task, layout, base: *base, contributions, strategy: &strategy, division }.run(&self.store)
+        Reduction { task, layout, base: *base, contributions, strategy: &strategy, division, verify: true }
+            .run(&self.store)
     }
 }
 

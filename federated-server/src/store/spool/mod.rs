@@ -134,7 +134,7 @@ pub trait SpooledUpdate: Debug + Send + Sync {
 /// # Errors
 /// [`StoreError::Io`] for a folder that cannot be made, [`StoreError::ObjectStore`] for an object store that cannot be
 /// reached, listed, written or deleted from.
-pub(super) fn open(config: &SpoolConfig, state: &Path) -> Result<Box<dyn Spool>, StoreError> {
+pub(crate) fn open(config: &SpoolConfig, state: &Path) -> Result<Box<dyn Spool>, StoreError> {
     Ok(match config {
         SpoolConfig::State => Box::new(LocalSpool::open(state.join("updates"))?),
         SpoolConfig::Folder(folder) => Box::new(LocalSpool::open(folder)?),

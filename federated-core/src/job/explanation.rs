@@ -1,0 +1,139 @@
+use std::fmt;
+
+use super::JobTerms;
+use crate::{
+    config::StrategyKind,
+    round::{CohortPolicy, Timeouts},
+};
+
+/// What a job will do, in words: for operators before they start it.
+///
+/// # Examples
+/// ```
+/// use federated_core::{
+///     config::JobConfig,
+///     ids::Digest,
+///     job::{Explanation, JobTerms},
+///     model::{ModelLayout, TensorSpec},
+/// };
+///
+/// let config = JobConfig::parse(
+///     r#"
+///     name = "heart"
+///     rounds = 30
+///     model = { initial = "initial.safetensors" }
+///     strategy = { kind = "fedavg", local_epochs = 2, batch_size = 16, learning_rate = 0.03 }
+///     cohort = { min_participants = 4, quorum = 3 }
+///     "#,
+/// )?;
+/// let layout = ModelLayout::new(vec![TensorSpec::new("w", [250])])?;
+/// let terms = JobTerms::new(config, layout, Digest::of(b"initial"));
+/// assert!(Explanation(&terms).to_string().contains("30 rounds of a model of 250 values"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Explanation<'a>(pub &'a JobTerms);
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let JobTerms { plan, layout, compression, settings, .. } = self.0;
+        let (elements, bytes) = (layout.elements(), layout.bytes());
+        writeln!(
+            f,
+            "job `{}`: {} rounds of a model of {elements} values in {} tensors ({})",
+            plan.job(),
+            plan.rounds(),
+            layout.tensors().len(),
+            Bytes(bytes)
+        )?;
+        self.work(f)?;
+        cohort(f, plan.cohort())?;
+        timeouts(f, plan.timeouts(), plan.attempts().get())?;
+        let range = compression.encoded_bytes(elements);
+        let up = if range.start() == range.end() {
+            Bytes(*range.end()).to_string()
+        } else {
+            format!("{} to {}", Bytes(*range.start()), Bytes(*range.end()))
+        };
+        writeln!(
+            f,
+            "travels      each participant downloads {} and uploads {up} a round ({compression})",
+            Bytes(bytes)
+        )?;
+        let rounds = u64::from(plan.rounds().get());
+        let both = bytes.saturating_add(*range.end()).saturating_mul(rounds);
+        writeln!(
+            f,
+            "             in all rounds at most {} for each participant, without repeats",
+            Bytes(both)
+        )?;
+        writeln!(
+            f,
+            "disk         the coordinator holds three models ({}) and the updates of a round ({up} each)",
+            Bytes(bytes.saturating_mul(3))
+        )?;
+        writeln!(f, "chance       seed {} decides who is selected and how each trains", plan.seed())?;
+        if !settings.is_empty() {
+            let keys: Vec<&str> = settings.keys().map(String::as_str).collect();
+            writeln!(f, "trainers     get the settings {}", keys.join(", "))?;
+        }
+        writeln!(f, "protection   the coordinator sees each update by itself; nothing is added to it")
+    }
+}
+
+impl Explanation<'_> {
+    fn work(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strategy = &self.0.strategy;
+        match strategy.kind {
+            StrategyKind::FedAvg(work) => writeln!(f, "work         federated averaging, {work:?}")?,
+            StrategyKind::FedSgd { learning_rate } => {
+                writeln!(f, "work         federated gradient descent, step size {learning_rate}")?;
+            }
+        }
+        writeln!(f, "combined     {:?}", strategy.aggregation)
+    }
+}
+
+fn cohort(f: &mut fmt::Formatter<'_>, cohort: &CohortPolicy) -> fmt::Result {
+    match &cohort.eligible {
+        None => writeln!(f, "cohort       everyone who is enrolled may take part")?,
+        Some(names) => {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            writeln!(f, "cohort       {} may take part: {}", names.len(), names.join(", "))?;
+        }
+    }
+    let least = usize::try_from(cohort.min_participants.get()).unwrap_or(usize::MAX);
+    let (selected, target) = (cohort.selected(least), cohort.target(least));
+    writeln!(f, "a round      begins when {least} are present; of so many {selected} are asked")?;
+    writeln!(f, "             ends when {target} updates are in, or nobody is left who could send one")?;
+    writeln!(f, "             counts with {} updates or more, else it is abandoned", cohort.quorum)
+}
+
+fn timeouts(f: &mut fmt::Formatter<'_>, timeouts: Timeouts, attempts: u32) -> fmt::Result {
+    let Timeouts { deadline, absence, retry } = timeouts;
+    writeln!(f, "time-outs    deadline {deadline:?}: then a round ends with the updates that are in")?;
+    writeln!(
+        f,
+        "             absence {absence:?}: so long one may be disconnected before it goes on without them"
+    )?;
+    writeln!(
+        f,
+        "             retry {retry:?}: the pause before an abandoned round is tried again, {attempts} times in all"
+    )
+}
+
+/// A number of bytes for people.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as f64;
+        match self.0 {
+            0..10_000 => write!(f, "{} B", self.0),
+            10_000..10_000_000 => write!(f, "{:.1} kB", bytes / 1e3),
+            10_000_000..10_000_000_000 => write!(f, "{:.1} MB", bytes / 1e6),
+            _ => write!(f, "{:.1} GB", bytes / 1e9),
+        }
+    }
+}
