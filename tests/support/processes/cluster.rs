@@ -26,6 +26,7 @@ pub struct Cluster {
     config: CoordinatorConfig,
     serving: Serving,
     coordinator: Option<Process>,
+    standby: Option<Process>,
     starts: u32,
 }
 
@@ -47,7 +48,8 @@ impl Cluster {
             ..InitOptions::new(folder.path().join("coordinator"))
         };
         let config = init(&options, SystemTime::now())?;
-        let mut cluster = Self { folder, program, config, serving, coordinator: None, starts: 0 };
+        let mut cluster =
+            Self { folder, program, config, serving, coordinator: None, standby: None, starts: 0 };
         cluster.start_coordinator().await?;
         Ok(cluster)
     }
@@ -75,8 +77,30 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts another coordinator on the same folder, which stands by while the first one lives.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn begin_standby(&mut self) -> Result<()> {
+        self.standby = Some(self.another_process()?);
+        Ok(())
+    }
+
+    /// The one that stood by is the coordinator now that the first one was killed.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn promote_standby(&mut self) -> Result<()> {
+        self.coordinator = Some(self.standby.take().context("no coordinator stands by")?);
+        Ok(())
+    }
+
     fn coordinator_process(&mut self) -> Result<Process> {
         ensure!(self.coordinator.is_none(), "the coordinator runs already");
+        self.another_process()
+    }
+
+    fn another_process(&mut self) -> Result<Process> {
         self.starts += 1;
         let folder = self.folder.path().join("coordinator").display().to_string();
         let mut arguments =

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use federated_server::config::{ChunkSize, CoordinatorConfig, JournalConfig, LogFormat};
 
-/// How long a coordinator that was killed holds up the next one on the same database.
-const LEASE: Duration = Duration::from_millis(500);
+/// How long a coordinator that was killed holds up the next one on the same database, in milliseconds.
+const LEASE: u64 = 500;
 
 /// How a coordinator's process serves.
 #[derive(Clone, Debug, Args)]
@@ -16,6 +16,9 @@ pub struct Serving {
     /// The database with its journal; a file in its folder when absent.
     #[arg(long, value_name = "URL")]
     journal: Option<String>,
+    /// How long it holds up the next one on the same database when it is killed.
+    #[arg(long, default_value_t = LEASE, value_name = "MILLISECONDS")]
+    lease_ms: u64,
     /// How many files it may have open, connections among them; as many as this process when absent.
     #[arg(skip)]
     open_files: Option<u32>,
@@ -23,7 +26,7 @@ pub struct Serving {
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { chunk: ChunkSize::DEFAULT.bytes(), journal: None, open_files: None }
+        Self { chunk: ChunkSize::DEFAULT.bytes(), journal: None, lease_ms: LEASE, open_files: None }
     }
 }
 
@@ -40,6 +43,12 @@ impl Serving {
         Self { journal: url, ..self }
     }
 
+    /// The same with a lease of this length.
+    #[must_use]
+    pub fn lease(self, lease: Duration) -> Self {
+        Self { lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX), ..self }
+    }
+
     /// The same with at most so many open files, connections among them.
     #[must_use]
     pub fn open_files(self, most: u32) -> Self {
@@ -53,6 +62,7 @@ impl Serving {
     /// The arguments that this value is parsed from.
     pub(super) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--chunk".to_owned(), self.chunk.to_string()];
+        arguments.extend(["--lease-ms".to_owned(), self.lease_ms.to_string()]);
         arguments.extend(self.journal.iter().flat_map(|url| ["--journal".to_owned(), url.clone()]));
         arguments
     }
@@ -64,7 +74,7 @@ impl Serving {
         config.limits.chunk = ChunkSize::new(self.chunk).unwrap_or(ChunkSize::DEFAULT);
         config.log.format = LogFormat::Json;
         if let Some(url) = &self.journal {
-            config.journal = JournalConfig::parse(url, LEASE)?;
+            config.journal = JournalConfig::parse(url, Duration::from_millis(self.lease_ms))?;
         }
         Ok(config)
     }
