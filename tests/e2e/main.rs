@@ -4,7 +4,7 @@
 //! and `network` are what a peer may do wrong; `compression` is all of that for encoded updates; `absence` and `restart` are what may happen to either side.
 //! Those send bare messages. `participants`, `sites` and `lines` run the library's participant: at work, turned away,
 //! and over lines that break; `processes` kills it as a process of its own, `resume` either side in the middle of an
-//! upload, and `crash` anybody at random moments. `preflight` and
+//! upload, and `crash` anybody at random moments; `disk` is what disks may do. `preflight` and
 //! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
 
 mod absence;
@@ -12,6 +12,7 @@ mod certificates;
 mod compression;
 mod content;
 mod crash;
+mod disk;
 mod jobs;
 mod lines;
 mod network;
