@@ -4,7 +4,8 @@
 //! and `network` are what a peer may do wrong; `compression` is all of that for encoded updates; `absence` and `restart` are what may happen to either side.
 //! Those send bare messages. `participants`, `sites` and `lines` run the library's participant: at work, turned away,
 //! and over lines that break; `processes` kills it as a process of its own, `resume` either side in the middle of an
-//! upload, and `crash` anybody at random moments; `disk` is what disks may do. `preflight` and
+//! upload, and `crash` anybody at random moments; `disk` is what disks may do, and
+//! `journal` what a journal in PostgreSQL does. `preflight` and
 //! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
 
 mod absence;
@@ -14,6 +15,7 @@ mod content;
 mod crash;
 mod disk;
 mod jobs;
+mod journal;
 mod lines;
 mod network;
 mod participants;

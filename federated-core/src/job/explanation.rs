@@ -2,8 +2,10 @@ use std::fmt;
 
 use super::JobTerms;
 use crate::{
+    aggregate::AggregationRule,
     config::StrategyKind,
     round::{CohortPolicy, Timeouts},
+    strategy::{BatchSize, LocalWork},
 };
 
 /// What a job will do, in words: for operators before they start it.
@@ -85,12 +87,28 @@ impl Explanation<'_> {
     fn work(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let strategy = &self.0.strategy;
         match strategy.kind {
-            StrategyKind::FedAvg(work) => writeln!(f, "work         federated averaging, {work:?}")?,
+            StrategyKind::FedAvg(LocalWork { epochs, batch, learning_rate }) => {
+                write!(f, "work         federated averaging: {epochs} passes over the site's examples in ")?;
+                match batch {
+                    BatchSize::All => write!(f, "one batch")?,
+                    BatchSize::Examples(examples) => write!(f, "batches of {examples}")?,
+                }
+                writeln!(f, ", learning rate {learning_rate}")?;
+            }
             StrategyKind::FedSgd { learning_rate } => {
-                writeln!(f, "work         federated gradient descent, step size {learning_rate}")?;
+                writeln!(
+                    f,
+                    "work         one gradient over all of the site's examples, step size {learning_rate}"
+                )?;
             }
         }
-        writeln!(f, "combined     {:?}", strategy.aggregation)
+        let combined = match strategy.aggregation {
+            AggregationRule::Mean => "the mean, weighted by examples: one participant can move it anywhere",
+            AggregationRule::Median => "the median of each value",
+            AggregationRule::TrimmedMean(_) => "the mean of each value without the largest and smallest",
+            AggregationRule::Krum(_) => "those updates only that lie closest to the others (Krum)",
+        };
+        writeln!(f, "combined     {combined}")
     }
 }
 
@@ -110,15 +128,16 @@ fn cohort(f: &mut fmt::Formatter<'_>, cohort: &CohortPolicy) -> fmt::Result {
 }
 
 fn timeouts(f: &mut fmt::Formatter<'_>, timeouts: Timeouts, attempts: u32) -> fmt::Result {
-    let Timeouts { deadline, absence, retry } = timeouts;
-    writeln!(f, "time-outs    deadline {deadline:?}: then a round ends with the updates that are in")?;
+    let [deadline, absence, retry] =
+        [timeouts.deadline, timeouts.absence, timeouts.retry].map(humantime::format_duration);
+    writeln!(f, "time-outs    deadline {deadline}: then a round ends with the updates that are in")?;
     writeln!(
         f,
-        "             absence {absence:?}: so long one may be disconnected before it goes on without them"
+        "             absence {absence}: so long one may be disconnected before it goes on without them"
     )?;
     writeln!(
         f,
-        "             retry {retry:?}: the pause before an abandoned round is tried again, {attempts} times in all"
+        "             retry {retry}: the pause before an abandoned round is tried again, {attempts} times in all"
     )
 }
 
@@ -131,8 +150,8 @@ impl fmt::Display for Bytes {
         let bytes = self.0 as f64;
         match self.0 {
             0..10_000 => write!(f, "{} B", self.0),
-            10_000..10_000_000 => write!(f, "{:.1} kB", bytes / 1e3),
-            10_000_000..10_000_000_000 => write!(f, "{:.1} MB", bytes / 1e6),
+            10_000..1_000_000 => write!(f, "{:.1} kB", bytes / 1e3),
+            1_000_000..10_000_000_000 => write!(f, "{:.1} MB", bytes / 1e6),
             _ => write!(f, "{:.1} GB", bytes / 1e9),
         }
     }
