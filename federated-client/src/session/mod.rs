@@ -13,6 +13,10 @@ mod error;
 mod fetch;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg_attr(
+    not(feature = "test-util"),
+    expect(unreachable_pub, reason = "only the simulation of `tests` drives the machine from outside")
+)]
 mod machine;
 mod run;
 mod submit;
@@ -23,5 +27,7 @@ pub use backoff::Backoff;
 pub(crate) use call::CallError;
 pub(crate) use connection::{ConnectError, Connection};
 pub use error::ClientError;
+#[cfg(feature = "test-util")]
+pub use machine::{Action, EndedJob, Input, Machine, Rules};
 pub(crate) use machine::Rules as SessionRules;
 pub(crate) use run::{OnEvent, Session, Settings};

@@ -23,25 +23,25 @@ use federated_core::{
     task::TrainTask,
 };
 
-pub(crate) use input::{Action, EndedJob, Input};
+pub use input::{Action, EndedJob, Input};
 use task::{Stage, Work};
 
 use crate::{event::ParticipantEvent, policy::SitePolicy};
 
 /// How a session is set up.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// What this site agrees to.
-    pub(crate) policy: SitePolicy,
+    pub policy: SitePolicy,
     /// Whether to fetch the newest model of a job that ended.
-    pub(crate) keep_final_model: bool,
+    pub keep_final_model: bool,
     /// After how many ended jobs to stop; never when `None`.
-    pub(crate) stop_after_jobs: Option<u32>,
+    pub stop_after_jobs: Option<u32>,
 }
 
 /// Which tasks there are and how far each is.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub struct Machine {
     rules: Rules,
     connected: bool,
     work: BTreeMap<JobName, Work>,
@@ -57,7 +57,9 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) const fn new(rules: Rules) -> Self {
+    /// A participant that has no task yet.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
         Self {
             rules,
             connected: false,
@@ -71,14 +73,15 @@ impl Machine {
     }
 
     /// The models that tasks and ended jobs still need.
-    pub(crate) fn models(&self) -> BTreeSet<Digest> {
+    #[must_use]
+    pub fn models(&self) -> BTreeSet<Digest> {
         let tasks = self.work.values().map(|work| work.task.model);
         let finals = self.fetching_final.values();
         tasks.chain(finals.filter_map(|ended| Some(ended.model.as_ref()?.digest))).collect()
     }
 
     /// Decides what to do about something that happened.
-    pub(crate) fn handle(&mut self, input: Input) -> Vec<Action> {
+    pub fn handle(&mut self, input: Input) -> Vec<Action> {
         match input {
             Input::Connected => self.connected(),
             Input::Disconnected => {

@@ -1,0 +1,1 @@
+//! Schedules that failed once.
