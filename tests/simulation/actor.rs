@@ -340,7 +340,7 @@ impl World {
                 Some(Plant::CountsRepeats) => self.books.repeated.get(&Slot::new(task, *site)).copied(),
                 _ => None,
             };
-            (0..=again.unwrap_or_default()).for_each(|_| model.add(round, *site));
+            (0..=again.unwrap_or_default()).for_each(|_| model.add(job, round, *site));
         }
         Ok(Ok(self.coordinator.models.put(model)))
     }

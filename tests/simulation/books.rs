@@ -159,7 +159,7 @@ impl Books {
         }
         if *end == RunEnd::Completed
             && undisturbed
-            && state.run().model() != OneHot::undisturbed(setup).digest()
+            && state.run().model() != OneHot::undisturbed(setup, job).digest()
         {
             return Err(Violation::WrongModel { job });
         }

@@ -29,8 +29,6 @@ pub(crate) struct Coordinator {
     pub(crate) spool: BTreeMap<Slot, Digest>,
     pub(crate) models: Models,
     pub(crate) process: Option<Process>,
-    /// The jobs as they were when the process ended.
-    pub(crate) before: Vec<Option<Job>>,
     pub(crate) fails_next: bool,
 }
 
@@ -119,7 +117,6 @@ impl Coordinator {
             spool: BTreeMap::new(),
             models,
             process: None,
-            before: vec![None; jobs],
             fails_next: false,
         }
     }

@@ -12,27 +12,30 @@ use crate::schedule::Setup;
 pub(crate) struct OneHot {
     sites: usize,
     counts: Vec<u8>,
+    /// The job that made it: no two jobs make the same model, though they may begin with the same.
+    job: Option<usize>,
 }
 
 impl OneHot {
     /// The model before the first round.
     pub(crate) fn zeros(setup: &Setup) -> Self {
         let sites = usize::from(setup.sites);
-        Self { sites, counts: vec![0; sites * usize::from(setup.rounds)] }
+        Self { sites, counts: vec![0; sites * usize::from(setup.rounds)], job: None }
     }
 
     /// The model of a run in which everyone contributed in every round.
-    pub(crate) fn undisturbed(setup: &Setup) -> Self {
+    pub(crate) fn undisturbed(setup: &Setup, job: usize) -> Self {
         let mut model = Self::zeros(setup);
         model.counts.fill(1);
-        model
+        Self { job: Some(job), ..model }
     }
 
     fn place(&self, round: RoundNumber, site: usize) -> usize {
         (usize::try_from(round.get()).expect("a small number") - 1) * self.sites + site
     }
 
-    pub(crate) fn add(&mut self, round: RoundNumber, site: usize) {
+    pub(crate) fn add(&mut self, job: usize, round: RoundNumber, site: usize) {
+        self.job = Some(job);
         let place = self.place(round, site);
         self.counts[place] += 1;
     }
@@ -42,7 +45,8 @@ impl OneHot {
     }
 
     pub(crate) fn digest(&self) -> Digest {
-        Digest::of(&self.counts)
+        let job = self.job.and_then(|job| u8::try_from(job).ok());
+        Digest::of(&[&self.counts[..], &[job.unwrap_or(u8::MAX)]].concat())
     }
 }
 

@@ -159,7 +159,7 @@ impl World {
                 if process.models.remove(&task.model) {
                     process.training = Some(Training { task, stop: false, kept: false });
                 } else {
-                    process.report(failed(task.id, "STATE_FAILED"));
+                    process.report(Input::ModelGone { task: task.id });
                 }
             }
             Action::StopTraining => {

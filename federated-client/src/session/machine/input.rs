@@ -64,6 +64,11 @@ pub enum Input {
         /// Which.
         task: TaskId,
     },
+    /// The trainer did not find the model of its task: a task of another job had the same model, and took it.
+    ModelGone {
+        /// Which.
+        task: TaskId,
+    },
     /// The trainer is done with a task and the update is in the state folder.
     Trained {
         /// Which.

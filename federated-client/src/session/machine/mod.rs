@@ -9,6 +9,8 @@
 //! Fetching -> Waiting -> Training -> Uploading -> Submitted
 //!     |___________|__________|___________|______> Declined
 //! ```
+//!
+//! Back from Training to Fetching goes a task whose model was gone when the trainer looked for it.
 
 mod input;
 mod job_end;
@@ -94,6 +96,7 @@ impl Machine {
             Input::JobEnded(ended) => self.job_ended(ended),
             Input::UpdateFound { task } => self.advance(&task, &[Stage::Fetching], Stage::Uploading),
             Input::ModelReady { task } => self.model_ready(task),
+            Input::ModelGone { task } => self.model_gone(&task),
             Input::Trained { task, examples, metrics, elapsed } => {
                 self.trained(task, |task| ParticipantEvent::Trained { task, examples, metrics, elapsed })
             }
@@ -189,6 +192,13 @@ impl Machine {
         }
         actions.push(Action::Report(event(task.clone())));
         actions.extend(self.advance(&task, &[Stage::Training], Stage::Uploading));
+        actions
+    }
+
+    /// The model is fetched once more, and the task waits for the trainer again.
+    fn model_gone(&mut self, task: &TaskId) -> Vec<Action> {
+        let mut actions = self.trainer_idle(task);
+        actions.extend(self.advance(task, &[Stage::Training], Stage::Fetching));
         actions
     }
 

@@ -174,6 +174,20 @@ fn jobs_take_turns_at_the_trainer() {
 }
 
 #[test]
+fn a_task_whose_model_another_job_took_fetches_it_again() {
+    let (mut machine, heart, lung) = (machine(), task("heart", 1), task("lung", 1));
+    for task in [&heart, &lung] {
+        machine.handle(Input::Train(task.clone()));
+        machine.handle(ready(task));
+    }
+    machine.handle(trained(&heart));
+    let gone = Input::ModelGone { task: lung.id.clone() };
+    assert_eq!(machine.handle(gone.clone()), [Action::Prepare(lung.clone())]);
+    assert!(machine.handle(gone).is_empty(), "reported twice");
+    assert_eq!(machine.handle(ready(&lung)), [Action::Train(lung)], "the trainer is idle");
+}
+
+#[test]
 fn failed_training_declines_the_task_and_the_trainer_takes_the_next() {
     let (mut machine, heart, lung) = (machine(), task("heart", 1), task("lung", 1));
     for task in [&heart, &lung] {
