@@ -13,6 +13,7 @@ use federated_core::{
 use federated_proto::convert::ModelContent;
 
 use crate::{
+    books::Sight,
     coordinator::{Aggregation, Message, Order, Reply, Session, Task},
     names::{self, Slot},
     network::{Answer, Call, Kind, Stage},
@@ -64,6 +65,7 @@ impl World {
         });
         process.commands.extend(untold.map(|job| (job, Task::Tell { site })));
         if let Some(earlier) = earlier {
+            self.books.see(Sight::StreamReplaced);
             self.net.sever(earlier.connection, self.now, self.now, false);
         }
         self.all(&Event::Joined(names::site(site).clone()))?;
@@ -136,7 +138,11 @@ impl World {
             }
             (Order::Hold { queue }, Some(false)) => self.round(job, Event::Held(Order::hold(queue))),
             (Order::Release, Some(false)) => self.round(job, Event::Released),
-            (Order::Retry, Some(true)) => self.round(job, Event::RetryRequested { operator, present }),
+            (Order::Retry, Some(true)) => {
+                self.books.see(Sight::Retried);
+                self.books.heard.retain(|(ended, _)| *ended != job);
+                self.round(job, Event::RetryRequested { operator, present })
+            }
             _ => Ok(()),
         }
     }
@@ -258,7 +264,8 @@ impl World {
 
     fn give_receipt(&mut self, call: &Call, content: Digest, answer: Answer) -> Result<(), Violation> {
         self.books.receipt(&call.task, call.site, content)?;
-        if matches!(answer, Answer::Receipt { duplicate: true }) {
+        if answer != (Answer::Receipt { duplicate: false }) {
+            self.books.see(Sight::ReceiptAgain);
             *self.books.repeated.entry(Slot::new(&call.task, call.site)).or_default() += 1;
         }
         self.net.answer(call.id, answer);
@@ -266,6 +273,9 @@ impl World {
     }
 
     fn refuse(&mut self, call: u32, reason: &str, retry: bool) {
+        if matches!(reason, "TASK_FINISHED" | "ROUND_CLOSED") {
+            self.books.see(Sight::Late);
+        }
         self.net.answer(call, Answer::Refused { reason: reason.to_owned(), retry });
     }
 
@@ -281,7 +291,10 @@ impl World {
                 (upload && call.stage == Stage::Spooling).then_some(call.id)
             })
             .collect();
-        earlier.into_iter().for_each(|call| self.refuse(call, "UPLOAD_SUPERSEDED", true));
+        for call in earlier {
+            self.books.see(Sight::UploadReplaced);
+            self.refuse(call, "UPLOAD_SUPERSEDED", true);
+        }
     }
 
     /// An upload's bytes are durable.

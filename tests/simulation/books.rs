@@ -27,8 +27,45 @@ pub(crate) struct Excuses {
     pub(crate) stopped: BTreeSet<usize>,
 }
 
+/// What schedules are for: over all of them, each of these has to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// All rounds are done.
+    Completed,
+    /// The attempts at a round are used up.
+    Failed,
+    /// An operator stopped the job.
+    Stopped,
+    /// An operator had the job go on.
+    Retried,
+    /// Everyone contributed in all rounds although there were crashes.
+    Undisturbed,
+    /// An aggregation was asked for again after a crash.
+    AggregatedAgain,
+    /// A participant that has a receipt asked for it, and got it again.
+    ReceiptAgain,
+    /// A whole update was in the spool when the coordinator crashed, and not in the log.
+    SpooledUnlogged,
+    /// A participant found its update in the state folder after a crash.
+    UpdateFound,
+    /// A stream took the place of one that the coordinator took for open.
+    StreamReplaced,
+    /// An upload took the place of one that was under way.
+    UploadReplaced,
+    /// An update came too late.
+    Late,
+    /// Another job took the model of a task.
+    ModelTaken,
+    /// A contributor was never told of the end: it was told on a connection that was broken already.
+    Untold,
+}
+
+/// How many kinds of [`Sight`] there are.
+pub(crate) const SIGHTS: usize = Sight::Untold as usize + 1;
+
 #[derive(Debug, Default)]
 pub(crate) struct Books {
+    pub(crate) seen: [u32; SIGHTS],
     updates: u64,
     /// The update that a participant sent for a task.
     sent: BTreeMap<Slot, Digest>,
@@ -36,14 +73,20 @@ pub(crate) struct Books {
     counted: BTreeMap<Slot, Digest>,
     /// The update that a receipt was given for, whether it arrived or not.
     receipts: BTreeMap<Slot, Digest>,
-    /// How often a coordinator was asked for a receipt that it had given: what a faulty one counts.
+    /// How often a receipt was given again: what a faulty coordinator counts.
     pub(crate) repeated: BTreeMap<Slot, u8>,
+    /// Which participants heard that which jobs ended.
+    pub(crate) heard: BTreeSet<(usize, usize)>,
     pub(crate) excuses: Excuses,
     /// Attempts that began after the faults stopped.
     fair: BTreeSet<(usize, u32, u32)>,
 }
 
 impl Books {
+    pub(crate) fn see(&mut self, sight: Sight) {
+        self.seen[sight as usize] += 1;
+    }
+
     /// A new update: no two are alike, as if every training gave other values.
     pub(crate) fn trained(&mut self) -> Digest {
         self.updates += 1;
@@ -132,7 +175,7 @@ impl Books {
 
     /// Whether a job that ended did so for a reason, with the model that its history gives.
     pub(crate) fn check_end(
-        &self,
+        &mut self,
         setup: &Setup,
         job: usize,
         state: &Job,
@@ -148,20 +191,27 @@ impl Books {
             completed += 1;
             undisturbed &= summary.contributors.len() == sites && summary.round.get() == completed;
         }
-        let explained = match end {
-            RunEnd::Completed => completed == u32::from(setup.rounds),
-            RunEnd::Stopped { .. } => self.excuses.stopped.contains(&job),
-            RunEnd::Failed { .. } => state.run().history().last().is_some_and(|last| last.outcome.is_err()),
-            _ => false,
+        let (sight, explained) = match end {
+            RunEnd::Completed => (Sight::Completed, completed == u32::from(setup.rounds)),
+            RunEnd::Stopped { .. } => (Sight::Stopped, self.excuses.stopped.contains(&job)),
+            _ => (Sight::Failed, state.run().history().last().is_some_and(|last| last.outcome.is_err())),
         };
+        self.see(sight);
         if !explained {
             return Err(Violation::WrongEnd { job, end: format!("{end:?} after {completed} rounds") });
         }
-        if *end == RunEnd::Completed
-            && undisturbed
-            && state.run().model() != OneHot::undisturbed(setup, job).digest()
-        {
-            return Err(Violation::WrongModel { job });
+        if *end == RunEnd::Completed && undisturbed {
+            if state.run().model() != OneHot::undisturbed(setup, job).digest() {
+                return Err(Violation::WrongModel { job });
+            }
+            if self.excuses.absence {
+                self.see(Sight::Undisturbed);
+            }
+        }
+        for name in state.contributors() {
+            if !self.heard.contains(&(job, names::site_of(&name))) {
+                self.see(Sight::Untold);
+            }
         }
         // The final model holds what each completed round added, and nothing else.
         let last = models.get(&state.run().model()).ok_or(Violation::ModelGone { job })?;

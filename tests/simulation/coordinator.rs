@@ -13,8 +13,10 @@ use federated_core::{
 };
 
 use crate::{
+    books::Sight,
     model::{Models, OneHot},
     names::Slot,
+    network::Stage,
     planted::Plant,
     schedule::Setup,
     violation::Violation,
@@ -243,6 +245,9 @@ impl World {
             }
         }
         let Some(process) = &mut self.coordinator.process else { return Ok(()) };
+        if !process.commands.is_empty() {
+            self.books.see(Sight::AggregatedAgain);
+        }
         if self.plant == Some(Plant::NeverAggregatesAgain) {
             process.commands.clear();
         }
@@ -266,6 +271,9 @@ impl World {
     pub(crate) fn crash_coordinator(&mut self) -> Result<(), Violation> {
         let Some(process) = self.coordinator.process.take() else { return Ok(()) };
         self.books.excuses.absence = true;
+        if self.net.calls.iter().any(|call| call.stage == Stage::Storing) {
+            self.books.see(Sight::SpooledUnlogged);
+        }
         let arrives = self.dice.chance(50);
         self.net.coordinator_crashed(self.now, arrives);
         if self.plant != Some(Plant::ActsBeforeItLogs) {

@@ -3,7 +3,7 @@
 use crate::{
     coordinator::Order,
     network::Stage,
-    schedule::{JUMPS, Op, Party, Side, WAITS},
+    schedule::{DELAYS, JUMPS, Op, Party, Side, WAITS},
     violation::Violation,
     world::{SILENCE, World},
 };
@@ -38,13 +38,14 @@ impl World {
             }
             Op::Duplicate(index) => {
                 if let Some(call) = self.find_call(index, |stage| *stage == Stage::Travelling) {
-                    self.net.duplicate(call);
+                    let late = u64::from(self.dice.byte(60));
+                    self.net.duplicate(call, self.now + late);
                 }
             }
             Op::Delay(index) => {
                 let moves = |stage: &Stage| matches!(stage, Stage::Travelling | Stage::Answering(_));
                 if let Some(call) = self.find_call(index, moves) {
-                    self.net.calls[call].not_before = self.now + 20_000;
+                    self.net.calls[call].not_before = self.now + DELAYS[usize::from(index) % DELAYS.len()];
                 }
             }
             Op::Crash(Party::Coordinator) => return self.crash_coordinator(),

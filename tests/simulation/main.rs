@@ -35,6 +35,7 @@ mod trace;
 mod violation;
 mod world;
 
+use books::SIGHTS;
 use schedule::Schedule;
 use simulate::{run, shrunk, told};
 
@@ -47,14 +48,17 @@ fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}: expected a number, found `{text}`")))
 }
 
-/// Runs a seed's schedule twice. Gives what went wrong, for people.
-fn twice(seed: u64) -> Result<(), String> {
+/// Runs a seed's schedule twice. Gives how often it shows what schedules are for, or what went wrong, for people.
+fn twice(seed: u64) -> Result<[u32; SIGHTS], String> {
     let schedule = Schedule::drawn(seed);
     let (first, second) = (run(&schedule, None), run(&schedule, None));
     if first != second {
         return Err(format!("seed {seed}: two runs differ: {first:?} and {second:?}\n{schedule:?}"));
     }
-    let Err(violation) = first else { return Ok(()) };
+    let violation = match first {
+        Ok((_, seen)) => return Ok(seen),
+        Err(violation) => violation,
+    };
     let shorter = shrunk(&schedule, &violation);
     Err(format!(
         "seed {seed}: {violation}\n{schedule:?}\nshorter:\n{shorter:?}\n{}",
@@ -71,14 +75,23 @@ fn seeded_schedules_lose_nothing_count_nothing_twice_and_end() {
     }
     let from = setting("SIMULATION_FROM").unwrap_or_default();
     let count = setting("SIMULATION_COUNT").unwrap_or(COUNT);
+    let threads = usize::try_from(THREADS).expect("few");
     let share = |thread: u64| {
-        (from + thread..from + count)
-            .step_by(usize::try_from(THREADS).expect("few"))
-            .find_map(|seed| twice(seed).err())
+        let mut seen = [0; SIGHTS];
+        for seed in (from + thread..from + count).step_by(threads) {
+            let found = twice(seed)?;
+            seen.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+        }
+        Ok::<_, String>(seen)
     };
-    let failures: Vec<String> = std::thread::scope(|scope| {
+    let shares: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || share(thread))).collect();
-        threads.into_iter().filter_map(|thread| thread.join().expect("no panic")).collect()
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
+    let failures: Vec<&str> =
+        shares.iter().filter_map(|share| share.as_ref().err().map(String::as_str)).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    let seen: Vec<u32> =
+        (0..SIGHTS).map(|sight| shares.iter().flatten().map(|seen| seen[sight]).sum()).collect();
+    println!("{seen:?}");
 }

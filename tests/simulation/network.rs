@@ -131,10 +131,10 @@ impl Network {
         self.next_call
     }
 
-    /// Sends a copy of a request after it; nobody waits for its answer.
-    pub(crate) fn duplicate(&mut self, index: usize) {
+    /// Sends a copy of a request, which arrives at this moment or later; nobody waits for its answer.
+    pub(crate) fn duplicate(&mut self, index: usize, not_before: u64) {
         self.next_call += 1;
-        let copy = Call { id: self.next_call, ..self.calls[index].clone() };
+        let copy = Call { id: self.next_call, not_before, ..self.calls[index].clone() };
         self.calls.push(copy);
     }
 

@@ -93,7 +93,7 @@ pub(crate) enum Op {
     DropResponse(u8),
     /// A request arrives twice.
     Duplicate(u8),
-    /// A request or an answer stays on its way for 20 s.
+    /// A request or an answer stays on its way: [`DELAYS`].
     Delay(u8),
     Crash(Party),
     Restart(Party),
@@ -119,8 +119,10 @@ pub(crate) enum Side {
     Site,
 }
 
-/// How much time may pass, in milliseconds, around the time-outs of [`crate::world::TIMEOUTS`].
+/// How much time may pass, in milliseconds, around the time-outs of jobs: 5 s, 10 s and 100 s.
 pub(crate) const WAITS: [u64; 6] = [10, 1_000, 6_000, 11_000, 45_000, 101_000];
+/// How long a message may be late, in milliseconds: a step of life takes one.
+pub(crate) const DELAYS: [u64; 4] = [10, 40, 80, 20_000];
 /// By how much the clock may be put, in milliseconds.
 pub(crate) const JUMPS: [i64; 6] = [-86_400_000, -20_000, -1_000, 1_000, 20_000, 86_400_000];
 
@@ -164,7 +166,7 @@ fn draw(dice: &mut Dice, setup: &Setup, ops: &mut Vec<Op>) {
         0..16 => ops.push(Op::Go(1 + dice.byte(30))),
         16..40 => crash(dice, site, ops),
         40..50 => lose(dice, any, ops),
-        50..54 => ops.push(Op::Duplicate(any)),
+        50..54 => ops.extend([Op::Go(1 + dice.byte(30)), Op::Duplicate(any)]),
         54..58 => ops.push(Op::Delay(any)),
         58..66 => leave(dice, site, ops),
         66..72 => ops.push(Op::Wait(any)),

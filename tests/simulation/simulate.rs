@@ -1,6 +1,7 @@
 //! Runs schedules, and makes those that fail shorter.
 
 use crate::{
+    books::SIGHTS,
     coordinator::Order,
     planted::Plant,
     schedule::{Op, Party, Schedule},
@@ -9,10 +10,13 @@ use crate::{
     world::World,
 };
 
-/// Runs a schedule, then without faults to the end of every job; gives the digest of what happened.
-pub(crate) fn run(schedule: &Schedule, plant: Option<Plant>) -> Result<u64, Violation> {
+/// What a run comes to: the digest of all that happened, and how often what schedules are for did.
+pub(crate) type Outcome = (u64, [u32; SIGHTS]);
+
+/// Runs a schedule, then without faults to the end of every job.
+pub(crate) fn run(schedule: &Schedule, plant: Option<Plant>) -> Result<Outcome, Violation> {
     let mut world = World::new(schedule.setup, plant, Trace::default());
-    live(&mut world, &schedule.ops).map(|()| world.trace.digest())
+    live(&mut world, &schedule.ops).map(|()| (world.trace.digest(), world.books.seen))
 }
 
 /// The same in words, up to the violation.
@@ -34,8 +38,10 @@ fn live(world: &mut World, ops: &[Op]) -> Result<(), Violation> {
     ops.iter().try_for_each(|op| world.apply(*op))?;
     world.fair()?;
     for job in 0..usize::from(world.setup.jobs) {
-        let Some(state) = world.coordinator.job(job) else { return Err(Violation::Endless { job }) };
-        world.books.check_end(&world.setup, job, state, &world.coordinator.models)?;
+        let Some(state) = world.coordinator.job(job).cloned() else {
+            return Err(Violation::Endless { job });
+        };
+        world.books.check_end(&world.setup, job, &state, &world.coordinator.models)?;
     }
     // The log still gives all of it.
     world.crash_coordinator()

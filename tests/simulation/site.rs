@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use federated_client::{
+    event::ParticipantEvent,
     policy::SitePolicy,
     simulation::{Action, Input, Machine, Rules},
 };
@@ -15,6 +16,8 @@ use federated_core::{
 };
 
 use crate::{
+    books::Sight,
+    names,
     network::{Answer, Call, Kind},
     planted::Plant,
     violation::Violation,
@@ -159,6 +162,7 @@ impl World {
                 if process.models.remove(&task.model) {
                     process.training = Some(Training { task, stop: false, kept: false });
                 } else {
+                    self.books.see(Sight::ModelTaken);
                     process.report(Input::ModelGone { task: task.id });
                 }
             }
@@ -178,6 +182,9 @@ impl World {
                 let wanted = process.machine.models();
                 process.models.retain(|model| wanted.contains(model));
             }
+            Action::Report(ParticipantEvent::JobEnded { job, .. }) => {
+                self.books.heard.insert((names::job_of(&job), index));
+            }
             _ => {}
         }
         Ok(())
@@ -190,6 +197,7 @@ impl World {
             return Ok(());
         };
         if found.is_some() {
+            self.books.see(Sight::UpdateFound);
             process.report(Input::UpdateFound { task: task.id });
         } else if process.models.contains(&task.model) {
             process.report(Input::ModelReady { task: task.id });
