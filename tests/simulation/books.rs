@@ -61,7 +61,26 @@ pub(crate) enum Sight {
 }
 
 /// How many kinds of [`Sight`] there are.
-pub(crate) const SIGHTS: usize = Sight::Untold as usize + 1;
+pub(crate) const SIGHTS: usize = Sight::ALL.len();
+
+impl Sight {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Completed,
+        Self::Failed,
+        Self::Stopped,
+        Self::Retried,
+        Self::Undisturbed,
+        Self::AggregatedAgain,
+        Self::ReceiptAgain,
+        Self::SpooledUnlogged,
+        Self::UpdateFound,
+        Self::StreamReplaced,
+        Self::UploadReplaced,
+        Self::Late,
+        Self::ModelTaken,
+        Self::Untold,
+    ];
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Books {
