@@ -30,6 +30,8 @@ pub(crate) struct Coordinator {
     pub(crate) logs: Vec<Vec<Vec<u8>>>,
     pub(crate) spool: BTreeMap<Slot, Digest>,
     pub(crate) models: Models,
+    /// What the logs gave when the last process ended: the next one begins with it.
+    read: Vec<Option<Job>>,
     pub(crate) process: Option<Process>,
     pub(crate) fails_next: bool,
 }
@@ -118,6 +120,7 @@ impl Coordinator {
             logs: vec![Vec::new(); jobs],
             spool: BTreeMap::new(),
             models,
+            read: vec![None; jobs],
             process: None,
             fails_next: false,
         }
@@ -232,12 +235,8 @@ impl World {
         }
         self.trace.note(0xC0, || "the coordinator starts".to_owned());
         let jobs = usize::from(self.setup.jobs);
-        let mut process = Process { wake: vec![None; jobs], jobs: vec![None; jobs], ..Process::default() };
-        for job in 0..jobs {
-            if !self.coordinator.logs[job].is_empty() {
-                process.jobs[job] = Some(self.coordinator.replay(job)?);
-            }
-        }
+        let read = self.coordinator.read.iter_mut().map(Option::take).collect();
+        let process = Process { wake: vec![None; jobs], jobs: read, ..Process::default() };
         self.coordinator.process = Some(process);
         for job in 0..jobs {
             if self.coordinator.job(job).is_some() {
@@ -276,16 +275,15 @@ impl World {
         }
         let arrives = self.dice.chance(50);
         self.net.coordinator_crashed(self.now, arrives);
-        if self.plant != Some(Plant::ActsBeforeItLogs) {
-            for (index, job) in process.jobs.iter().enumerate() {
-                let read = match self.coordinator.logs[index].is_empty() {
-                    true => None,
-                    false => Some(self.coordinator.replay(index)?),
-                };
-                if read != *job {
-                    return Err(Violation::LogDiffers { job: index });
-                }
+        for (index, job) in process.jobs.iter().enumerate() {
+            let read = match self.coordinator.logs[index].is_empty() {
+                true => None,
+                false => Some(self.coordinator.replay(index)?),
+            };
+            if read != *job && self.plant != Some(Plant::ActsBeforeItLogs) {
+                return Err(Violation::LogDiffers { job: index });
             }
+            self.coordinator.read[index] = read;
         }
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Network {
         }
     }
 
-    /// Breaks a connection. `arrives` says whether what is on its way still arrives.
+    /// Breaks a connection. `arrives` says whether what is on its way still arrives, and calls go on to their ends.
     pub(crate) fn sever(&mut self, index: usize, site_notices: u64, coordinator_notices: u64, arrives: bool) {
         let connection = &mut self.connections[index];
         if connection.broken {
@@ -163,8 +163,8 @@ impl Network {
         connection.coordinator_notices = Some(coordinator_notices);
         if !arrives {
             connection.stream.clear();
-            let on_its_way = |call: &Call| matches!(call.stage, Stage::Travelling | Stage::Answering(_));
-            self.calls.retain(|call| call.connection != index || !on_its_way(call));
+            // What the coordinator was doing for a call ends with the call, wherever it is.
+            self.calls.retain(|call| call.connection != index);
         }
     }
 
