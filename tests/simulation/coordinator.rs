@@ -156,8 +156,11 @@ impl World {
 
     /// Puts an event into its job's log, and keeps what is to be done about it.
     pub(crate) fn event(&mut self, index: usize, event: JobEvent) -> Result<(), Violation> {
-        let at = self.clock();
+        let mut at = self.clock();
         let Some(process) = &mut self.coordinator.process else { return Ok(()) };
+        if let (Some(Plant::TimeStandsStill), Some(job)) = (self.plant, &process.jobs[index]) {
+            at = at.max(job.last());
+        }
         let is_round = matches!(event, JobEvent::Round(_));
         let created = match &event {
             JobEvent::Created { terms, present } => Some(Job::new((**terms).clone(), present.clone(), at)),

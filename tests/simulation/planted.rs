@@ -13,6 +13,8 @@ pub(crate) enum Plant {
     ForgetsUpdates,
     /// A coordinator that starts does not carry out what its jobs ask for.
     NeverAggregatesAgain,
+    /// A coordinator whose clock was put back takes time to stand still until the clock shows again what it showed.
+    TimeStandsStill,
 }
 
 /// How many schedules a planted fault may survive.
@@ -49,4 +51,9 @@ fn a_participant_that_forgets_its_update_sends_another() {
 #[test]
 fn a_coordinator_that_never_aggregates_again_goes_on_for_ever() {
     caught(Plant::NeverAggregatesAgain, |violation| matches!(violation, Violation::Endless { .. }));
+}
+
+#[test]
+fn a_coordinator_for_which_time_stands_still_waits_too_long() {
+    caught(Plant::TimeStandsStill, |violation| matches!(violation, Violation::Waits { .. }));
 }

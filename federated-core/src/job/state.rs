@@ -72,6 +72,9 @@ impl Job {
     /// A clock that was put back stands still for the job at that event, and goes on from there: nobody waits until it
     /// shows again what it showed before. The moments in commands are the clock's.
     ///
+    /// When to wake is said after every [`JobEvent::Round`] and after nothing else: a moment that was asked for before
+    /// any other event stands, and the edge that starts anew begins with [`Event::Tick`].
+    ///
     /// # Errors
     /// [`RoundError`] when the edge contradicts itself.
     pub fn handle(
