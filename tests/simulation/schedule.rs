@@ -132,7 +132,7 @@ impl Schedule {
         let mut dice = Dice::new(seed);
         let setup = setup(&mut dice);
         let mut ops = Vec::new();
-        let count = 3 + dice.below(12);
+        let count = 3 + dice.below(14);
         while ops.len() < count {
             draw(&mut dice, &setup, &mut ops);
         }
