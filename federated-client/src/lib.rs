@@ -30,5 +30,11 @@ pub mod telemetry;
 pub mod trainer;
 pub mod transport;
 
+/// The machine that decides what a participant does, for tests that simulate a federation.
+#[cfg(feature = "test-util")]
+pub mod simulation {
+    pub use crate::session::{Action, EndedJob, Input, Machine, Rules};
+}
+
 pub use builder::{FederatedClient, FederatedClientBuilder};
 pub use session::{Backoff, ClientError};

@@ -29,6 +29,12 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// This moment minus `duration`; saturates at the epoch.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// How long it is from `earlier` to this moment; zero if `earlier` is later (a clock may step back).
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -47,5 +53,7 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_millis(15));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(late.after(Duration::MAX), Timestamp::from_millis(u64::MAX));
+        assert_eq!(late.before(Duration::from_millis(15)), early);
+        assert_eq!(late.before(Duration::MAX), Timestamp::from_millis(0));
     }
 }

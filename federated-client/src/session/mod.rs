@@ -13,6 +13,10 @@ mod error;
 mod fetch;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg_attr(
+    not(feature = "test-util"),
+    expect(unreachable_pub, reason = "only the simulation of `tests` drives the machine from outside")
+)]
 mod machine;
 mod run;
 mod submit;
@@ -24,4 +28,6 @@ pub(crate) use call::CallError;
 pub(crate) use connection::{ConnectError, Connection};
 pub use error::ClientError;
 pub(crate) use machine::Rules as SessionRules;
+#[cfg(feature = "test-util")]
+pub use machine::{Action, EndedJob, Input, Machine, Rules};
 pub(crate) use run::{OnEvent, Session, Settings};

@@ -91,6 +91,7 @@ fn train(trainer: &mut dyn LocalTrainer, state: &StateFolder, task: &TrainTask, 
     };
     let model = match state.read_model(&task.model, &task.layout) {
         Ok(model) => model,
+        Err(error) if error.is_absence() => return Input::ModelGone { task: id },
         Err(error) => return storage(error),
     };
     let update = match run_guarded(trainer, task, model, stop) {
@@ -214,6 +215,17 @@ mod tests {
             Input::Failed { reason, message, .. } => (reason, message),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_model_that_another_task_took_is_asked_for_again() {
+        let root = tempfile::tempdir().unwrap();
+        let (state, heart, lung) =
+            (state_with_model(root.path()), fixture::task("heart", 1), fixture::task("lung", 1));
+        let mut trainer = Trainer(|model, _: &StopSignal| Ok(model));
+        train(&mut trainer, &state, &heart, &StopSignal::new());
+        let input = train(&mut trainer, &state, &lung, &StopSignal::new());
+        assert_eq!(input, Input::ModelGone { task: lung.id });
     }
 
     #[test]

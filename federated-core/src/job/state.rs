@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{JobEvent, JobTerms, Traffic};
@@ -35,8 +36,10 @@ pub struct Incident {
 pub struct Job {
     terms: Arc<JobTerms>,
     started: Timestamp,
-    /// When the last event happened: time does not go back in a log.
+    /// When the last event happened: time does not go back for a job.
     last: Timestamp,
+    /// By how much the clock was put back since the job began: the job's time is so much ahead of it.
+    ahead: Duration,
     run: Run,
     incidents: Arc<VecDeque<Incident>>,
     /// Of the attempt that goes on.
@@ -55,6 +58,7 @@ impl Job {
             terms: Arc::new(terms),
             started: now,
             last: now,
+            ahead: Duration::ZERO,
             run,
             incidents: Arc::default(),
             traffic: Traffic::default(),
@@ -65,7 +69,11 @@ impl Job {
 
     /// Takes one event and gives the next state, with what the edge has to do.
     ///
-    /// A moment before that of an earlier event counts as the latter: clocks may step back.
+    /// A clock that was put back stands still for the job at that event, and goes on from there: nobody waits until it
+    /// shows again what it showed before. The moments in commands are the clock's.
+    ///
+    /// When to wake is said after every [`JobEvent::Round`] and after nothing else: a moment that was asked for before
+    /// any other event stands, and the edge that starts anew begins with [`Event::Tick`].
     ///
     /// # Errors
     /// [`RoundError`] when the edge contradicts itself.
@@ -76,8 +84,9 @@ impl Job {
         now: Timestamp,
     ) -> Result<(Self, Vec<Command>), RoundError> {
         let before = self.last;
-        let now = now.max(before);
-        let commands = match event {
+        self.ahead += before.since(now.after(self.ahead));
+        let now = now.after(self.ahead);
+        let mut commands = match event {
             // A job that goes on is not started.
             JobEvent::Created { .. } => Vec::new(),
             JobEvent::Round(event) => {
@@ -101,6 +110,7 @@ impl Job {
             }
         };
         self.last = now;
+        commands.iter_mut().for_each(|command| command.put_back(self.ahead));
         self.balance();
         if commands.iter().any(|command| matches!(command, Command::Finished(_))) {
             self.untold = self.contributors();
@@ -166,7 +176,7 @@ impl Job {
         self.started
     }
 
-    /// When the last event happened.
+    /// When the last event happened, by the job's time: the clock's, unless that was put back.
     #[must_use]
     pub const fn last(&self) -> Timestamp {
         self.last

@@ -164,6 +164,25 @@ fn a_clock_that_steps_back_is_taken_to_stand_still() {
 }
 
 #[test]
+fn a_clock_that_was_put_back_goes_on_from_there() {
+    let mut bench = Bench::new();
+    bench.now = 3_600_000;
+    bench.round(Event::Joined(name(0)));
+    bench.now = 1_000;
+    let commands = bench.round(Event::Joined(name(1)));
+    // The deadline is 100 s from now, whatever the clock showed before.
+    let at = Timestamp::from_millis(101_000);
+    assert_eq!(commands.last(), Some(&Command::WakeAt(at)));
+    assert!(matches!(&commands[0], Command::Dispatch { deadline, .. } if *deadline == at), "{commands:?}");
+    bench.now = 100_999;
+    bench.round(Event::Tick);
+    assert!(matches!(bench.job.run().phase(), RoundPhase::Training { .. }));
+    bench.now = 101_000;
+    bench.round(Event::Tick);
+    assert_eq!(bench.job.run().attempt(), 2);
+}
+
+#[test]
 fn what_travels_is_counted_for_each_attempt_and_an_update_only_once() {
     let mut bench = Bench::new();
     (0..2).for_each(|who| drop(bench.round(Event::Joined(name(who)))));

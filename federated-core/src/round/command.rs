@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Receipt, RoundSummary, RunEnd};
 use crate::{
@@ -67,4 +67,14 @@ pub enum Command {
     RoundEnded(Arc<RoundSummary>),
     /// The run is over.
     Finished(RunEnd),
+}
+
+impl Command {
+    /// The same by a clock that shows so much less.
+    pub(crate) fn put_back(&mut self, by: Duration) {
+        match self {
+            Self::WakeAt(at) | Self::Dispatch { deadline: at, .. } => *at = at.before(by),
+            Self::Withdraw { .. } | Self::Aggregate { .. } | Self::RoundEnded(_) | Self::Finished(_) => {}
+        }
+    }
 }

@@ -31,11 +31,9 @@ impl Reading {
 }
 
 impl Clock {
-    /// A clock that shows no moment before `earliest`: what was noted before a restart is past, whatever the system's
-    /// clock says.
-    pub(super) fn start(earliest: Timestamp) -> Self {
+    pub(super) fn start() -> Self {
         let read = Reading::take();
-        Self { shown: read.wall.max(earliest), read }
+        Self { shown: read.wall, read }
     }
 
     pub(super) fn now(&mut self) -> Timestamp {

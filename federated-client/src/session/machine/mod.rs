@@ -9,6 +9,8 @@
 //! Fetching -> Waiting -> Training -> Uploading -> Submitted
 //!     |___________|__________|___________|______> Declined
 //! ```
+//!
+//! Back from Training to Fetching goes a task whose model was gone when the trainer looked for it.
 
 mod input;
 mod job_end;
@@ -23,25 +25,25 @@ use federated_core::{
     task::TrainTask,
 };
 
-pub(crate) use input::{Action, EndedJob, Input};
+pub use input::{Action, EndedJob, Input};
 use task::{Stage, Work};
 
 use crate::{event::ParticipantEvent, policy::SitePolicy};
 
 /// How a session is set up.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// What this site agrees to.
-    pub(crate) policy: SitePolicy,
+    pub policy: SitePolicy,
     /// Whether to fetch the newest model of a job that ended.
-    pub(crate) keep_final_model: bool,
+    pub keep_final_model: bool,
     /// After how many ended jobs to stop; never when `None`.
-    pub(crate) stop_after_jobs: Option<u32>,
+    pub stop_after_jobs: Option<u32>,
 }
 
 /// Which tasks there are and how far each is.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub struct Machine {
     rules: Rules,
     connected: bool,
     work: BTreeMap<JobName, Work>,
@@ -57,7 +59,9 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) const fn new(rules: Rules) -> Self {
+    /// A participant that has no task yet.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
         Self {
             rules,
             connected: false,
@@ -71,14 +75,15 @@ impl Machine {
     }
 
     /// The models that tasks and ended jobs still need.
-    pub(crate) fn models(&self) -> BTreeSet<Digest> {
+    #[must_use]
+    pub fn models(&self) -> BTreeSet<Digest> {
         let tasks = self.work.values().map(|work| work.task.model);
         let finals = self.fetching_final.values();
         tasks.chain(finals.filter_map(|ended| Some(ended.model.as_ref()?.digest))).collect()
     }
 
     /// Decides what to do about something that happened.
-    pub(crate) fn handle(&mut self, input: Input) -> Vec<Action> {
+    pub fn handle(&mut self, input: Input) -> Vec<Action> {
         match input {
             Input::Connected => self.connected(),
             Input::Disconnected => {
@@ -91,6 +96,7 @@ impl Machine {
             Input::JobEnded(ended) => self.job_ended(ended),
             Input::UpdateFound { task } => self.advance(&task, &[Stage::Fetching], Stage::Uploading),
             Input::ModelReady { task } => self.model_ready(task),
+            Input::ModelGone { task } => self.model_gone(&task),
             Input::Trained { task, examples, metrics, elapsed } => {
                 self.trained(task, |task| ParticipantEvent::Trained { task, examples, metrics, elapsed })
             }
@@ -186,6 +192,13 @@ impl Machine {
         }
         actions.push(Action::Report(event(task.clone())));
         actions.extend(self.advance(&task, &[Stage::Training], Stage::Uploading));
+        actions
+    }
+
+    /// The model is fetched once more, and the task waits for the trainer again.
+    fn model_gone(&mut self, task: &TaskId) -> Vec<Action> {
+        let mut actions = self.trainer_idle(task);
+        actions.extend(self.advance(task, &[Stage::Training], Stage::Fetching));
         actions
     }
 

@@ -74,8 +74,7 @@ fn a_task_is_fetched_trained_and_uploaded_once_however_often_it_is_named() {
     assert_eq!(deeds(machine.handle(trained(&task))), upload(&task, false));
     assert!(machine.handle(again()).is_empty());
     let actions = machine.handle(submitted(&task, false));
-    let event =
-        ParticipantEvent::Submitted { task: task.id.clone(), content: task.model, duplicate: false };
+    let event = ParticipantEvent::Submitted { task: task.id.clone(), content: task.model, duplicate: false };
     assert_eq!(actions, [Action::ConfirmUpdate { task: task.id.clone() }, Action::Report(event)]);
     assert_eq!(machine.models(), [task.model].into());
 }
@@ -172,6 +171,20 @@ fn jobs_take_turns_at_the_trainer() {
     assert!(machine.handle(ready(&heart)).is_empty());
     let expected = [vec![Action::Train(heart)], upload(&lung, false)].concat();
     assert_eq!(deeds(machine.handle(trained(&lung))), expected);
+}
+
+#[test]
+fn a_task_whose_model_another_job_took_fetches_it_again() {
+    let (mut machine, heart, lung) = (machine(), task("heart", 1), task("lung", 1));
+    for task in [&heart, &lung] {
+        machine.handle(Input::Train(task.clone()));
+        machine.handle(ready(task));
+    }
+    machine.handle(trained(&heart));
+    let gone = Input::ModelGone { task: lung.id.clone() };
+    assert_eq!(machine.handle(gone.clone()), [Action::Prepare(lung.clone())]);
+    assert!(machine.handle(gone).is_empty(), "reported twice");
+    assert_eq!(machine.handle(ready(&lung)), [Action::Train(lung)], "the trainer is idle");
 }
 
 #[test]

@@ -89,14 +89,13 @@ impl Actor {
     ) -> Result<(Self, Coordinator), StoreError> {
         let (changes, receiver) = watch::channel(0);
         let (handle, messages) = Coordinator::new(receiver);
-        let latest = jobs.iter().map(Job::last).max().unwrap_or(Timestamp::from_millis(0));
         let renewal = journal.renew_every().map(|_| Instant::now());
         let interrupted = jobs.iter().map(|job| job.run().task()).collect();
         let mut actor = Self {
             handle: handle.clone(),
             messages,
             changes,
-            clock: Clock::start(latest),
+            clock: Clock::start(),
             sessions: Sessions::default(),
             jobs: jobs.into_iter().map(|job| (job.name().clone(), job)).collect(),
             wake: BTreeMap::new(),
@@ -229,6 +228,8 @@ impl Actor {
         }
         let Some(job) = self.jobs.get(name) else { return };
         let at = self.clock.now();
+        // Only rounds say when to wake, and say it every time.
+        let is_round = matches!(event, JobEvent::Round(_));
         let (next, commands) = match job.clone().handle(event.clone(), &UniformSelector, at) {
             Ok(handled) => handled,
             Err(error) => {
@@ -243,7 +244,9 @@ impl Actor {
             }
             self.jobs.insert(name.clone(), next);
         }
-        self.wake.remove(name);
+        if is_round {
+            self.wake.remove(name);
+        }
         for command in commands {
             match command {
                 Command::WakeAt(at) => drop(self.wake.insert(name.clone(), at)),
