@@ -1,6 +1,6 @@
 //! What operators want of jobs, and which jobs run: so many at a time, the others wait in the order of their start.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use federated_core::{
     config::JobConfig,
@@ -79,7 +79,7 @@ impl Actor {
         let ended = self.jobs.values().filter(|job| job.run().has_ended());
         let ended: Vec<JobName> = ended.map(|job| job.name().clone()).collect();
         let models = self.jobs.values().flat_map(|job| [job.terms().initial_model, job.run().model()]);
-        let (models, store) = (models.collect::<BTreeSet<Digest>>(), self.store.clone());
+        let (models, store) = (models.collect::<BTreeSet<Digest>>(), Arc::clone(&self.store));
         blocking(move || {
             ended.iter().try_for_each(|job| store.remove_job_updates(job))?;
             store.retain_models(&models)
@@ -101,7 +101,7 @@ impl Actor {
             let unneeded = [job.terms().initial_model, job.run().model()];
             for model in unneeded.into_iter().filter(|model| !self.jobs.values().any(|job| job.needs(*model)))
             {
-                let store = self.store.clone();
+                let store = Arc::clone(&self.store);
                 if let Err(error) = blocking(move || store.remove_model(model)).await {
                     tracing::warn!(%model, %error, "cannot remove what is no longer needed");
                 }

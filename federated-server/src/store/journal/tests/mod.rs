@@ -30,7 +30,11 @@ fn entries(name: &str, count: u64) -> Vec<Entry> {
     let start = JobEvent::Created { terms, present: [].into() };
     let joined = |index: u64| {
         let participant = format!("site-{index}").parse().unwrap();
-        JobEvent::Round(if index % 2 == 0 { Event::Joined(participant) } else { Event::Left(participant) })
+        JobEvent::Round(if index.is_multiple_of(2) {
+            Event::Joined(participant)
+        } else {
+            Event::Left(participant)
+        })
     };
     let events = std::iter::once(start).chain((0..count).map(joined));
     (0..).zip(events).map(|(at, event)| Entry { at: Timestamp::from_millis(at), event }).collect()
