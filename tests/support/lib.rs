@@ -5,7 +5,8 @@
 //! may send anything, with the certificate in a [`ClientTls`]; [`Update`] is what it uploads; [`FaultProxy`] breaks the
 //! line between the two, and a [`Site`] is one that behaves. A
 //! [`Client`] is a participant of the library, with the trainer [`AddConstant`]. Nothing here sleeps until something is ready: every wait is for a signal, [`within`] a limit.
-//! In [`processes`] coordinators and participants are processes of their own, and [`crash`] kills them at random moments.
+//! In [`processes`] coordinators and participants are processes of their own, and [`crash`] kills them at random moments; [`siege`]
+//! is about a coordinator that is beset.
 
 mod client;
 pub mod crash;
@@ -17,6 +18,7 @@ mod patience;
 pub mod processes;
 mod proxy;
 mod refusal;
+pub mod siege;
 mod site;
 mod spooled;
 mod tls;

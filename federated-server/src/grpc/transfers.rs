@@ -66,7 +66,11 @@ where
     }
 }
 
-async fn submit_update(services: &Services, uploads: &Arc<Uploads>, request: Request<Body>) -> Response<Body> {
+async fn submit_update(
+    services: &Services,
+    uploads: &Arc<Uploads>,
+    request: Request<Body>,
+) -> Response<Body> {
     let participant = match peer::participant(request.extensions(), &services.roster) {
         Ok(participant) => participant,
         Err(status) => return status.into_http(),
