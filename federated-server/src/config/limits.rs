@@ -110,7 +110,7 @@ impl Default for Limits {
 }
 
 /// Files that are open beside connections and uploads: the state, logs, what is read of models.
-const OTHER_FILES: u64 = 64;
+const OTHER_FILES: u64 = 48;
 /// Most connections that may wait to be introduced.
 const MOST_AT_THE_DOOR: u64 = 256;
 
@@ -155,10 +155,10 @@ mod tests {
         for files in [2, 3, 64, 256, 1_024, 65_536, u64::MAX] {
             let places = limits.places(Some(files));
             let connections = (places.inside + places.at_the_door) as u64;
-            assert!(connections <= files.div_ceil(2).max(files.saturating_sub(128)), "{files}: {places:?}");
+            assert!(connections <= files.div_ceil(2).max(files.saturating_sub(112)), "{files}: {places:?}");
         }
-        assert_eq!(limits.places(Some(256)), Places { inside: 64, at_the_door: 64 });
-        assert_eq!(limits.places(Some(1_024)), Places { inside: 640, at_the_door: 256 });
+        assert_eq!(limits.places(Some(256)), Places { inside: 72, at_the_door: 72 });
+        assert_eq!(limits.places(Some(1_024)), Places { inside: 656, at_the_door: 256 });
         assert_eq!(limits.places(None), Places { inside: 1_024, at_the_door: 256 });
     }
 }

@@ -22,17 +22,19 @@ const QUIET: Duration = Duration::from_secs(10);
 enum Stage {
     /// Its first message is missing, which a peer sends together with the end of the TCP handshake.
     Silent,
-    /// It owes the rest of the TLS handshake or the HTTP/2 preface: a round trip.
+    /// It owes the rest of the TLS handshake or the HTTP/2 preface: up to two round trips.
     Greeted,
 }
 
 impl Stage {
-    /// How long a stranger may take for this stage while others wait for its seat. With nobody waiting it may take as
-    /// long as `limits.handshake`.
+    /// How long a stranger may take for this stage in any case, also when all seats are taken and others wait. They wait
+    /// in the system's queue: were this longer, somebody who opens connections faster than they become due could fill
+    /// that queue, in which nobody is told from another. With nobody waiting a stranger may take as long as
+    /// `limits.handshake`.
     const fn due(self) -> Duration {
         match self {
-            Self::Silent => Duration::from_millis(100),
-            Self::Greeted => Duration::from_millis(400),
+            Self::Silent => Duration::from_millis(20),
+            Self::Greeted => Duration::from_millis(200),
         }
     }
 }

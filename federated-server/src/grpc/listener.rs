@@ -49,7 +49,11 @@ pub(super) fn incoming(
             match listener.accept().await {
                 Ok((stream, address)) => {
                     // After the connection, not before: nobody is sent away when nobody waits.
-                    let seat = entrance.door.enter().await;
+                    let seat = tokio::select! {
+                        biased;
+                        seat = entrance.door.enter() => seat,
+                        () = is_gone(&stream) => continue,
+                    };
                     let (entrance, connections, cut) = (entrance.clone(), connections.clone(), cut.clone());
                     tokio::spawn(async move {
                         if let Some(connection) = entrance.meet(stream, address, seat).await {
@@ -115,6 +119,13 @@ impl Entrance {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
         seat.greeted();
         hello.into_stream(Arc::clone(&self.tls)).await
+    }
+}
+
+/// Ready when the peer has given up.
+async fn is_gone(stream: &TcpStream) {
+    if let Ok(1..) = stream.peek(&mut [0]).await {
+        std::future::pending::<()>().await;
     }
 }
 
