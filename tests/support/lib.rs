@@ -5,9 +5,9 @@
 //! may send anything, with the certificate in a [`ClientTls`]; [`Update`] is what it uploads; [`FaultProxy`] breaks the
 //! line between the two, and a [`Site`] is one that behaves. A
 //! [`Client`] is a participant of the library, with the trainer [`AddConstant`]. Nothing here sleeps until something is ready: every wait is for a signal, [`within`] a limit.
-//! In [`processes`] coordinators and participants are processes of their own, and [`crash`] kills them at random moments,
-//! [`failover`] the one that another stands in for.
-//! [`Postgres`] is a database server for those that keep their journal in one.
+//! In [`processes`] coordinators and participants are processes of their own: [`crash`] kills them at random moments,
+//! [`failover`] the one that another stands in for, and [`siege`] is about a coordinator that is beset. [`Postgres`] is a
+//! database server for those that keep their journal in one.
 
 mod client;
 pub mod crash;
@@ -21,6 +21,7 @@ mod postgres;
 pub mod processes;
 mod proxy;
 mod refusal;
+pub mod siege;
 mod site;
 mod spooled;
 mod tls;

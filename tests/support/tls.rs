@@ -3,7 +3,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc};
 use federated_server::identity::{CertificateAuthority, Credential};
 use hyper_util::rt::TokioIo;
 use rustls::{
-    AlertDescription, ClientConfig, RootCertStore,
+    AlertDescription, ClientConfig, ClientConnection, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     version::TLS13,
@@ -72,10 +72,30 @@ impl ClientTls {
     /// # Errors
     /// When there is no connection or the handshake fails.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(address).await?;
+        self.secure(TcpStream::connect(address).await?, address).await
+    }
+
+    /// Does the TLS handshake on a connection, with the same reserve.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn secure(&self, stream: TcpStream, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         stream.set_nodelay(true)?;
         let name = ServerName::from(address.ip());
         TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
+    }
+
+    /// The first bytes of a handshake: a ClientHello.
+    ///
+    /// # Panics
+    /// When there are none.
+    #[must_use]
+    pub fn hello(&self, address: SocketAddr) -> Vec<u8> {
+        let name = ServerName::from(address.ip());
+        let mut connection = ClientConnection::new(Arc::clone(&self.0), name).expect("a connection");
+        let mut hello = Vec::new();
+        connection.write_tls(&mut hello).expect("a greeting");
+        hello
     }
 
     /// The alert with which the other side refuses this one's certificate.

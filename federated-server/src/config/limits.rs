@@ -66,7 +66,8 @@ pub struct Limits {
     pub max_model: NonZeroU64,
     /// How much of a model one message carries. 256 KiB by default.
     pub chunk: ChunkSize,
-    /// Connections at one time. 1024 by default.
+    /// Connections at one time, of peers that have introduced themselves. Less where the system lets this process open
+    /// too few files. 1024 by default.
     pub max_connections: NonZeroUsize,
     /// Updates uploaded at one time. 64 by default.
     pub max_uploads: NonZeroUsize,
@@ -105,5 +106,59 @@ impl Default for Limits {
             stall: Duration::from_secs(30),
             min_upload_rate: bytes(1 << 10),
         }
+    }
+}
+
+/// Files that are open beside connections and uploads: the state, logs, what is read of models.
+const OTHER_FILES: u64 = 48;
+/// Most connections that may wait to be introduced.
+const MOST_AT_THE_DOOR: u64 = 256;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Of peers that have introduced themselves.
+    pub(crate) inside: usize,
+    /// Of others.
+    pub(crate) at_the_door: usize,
+}
+
+impl Limits {
+    /// How many connections there may be in a process that may have so many files open: an upload needs one beside its
+    /// connection, and what is left is divided so that peers and strangers cannot take all of it from each other.
+    pub(crate) fn places(&self, open_files: Option<u64>) -> Places {
+        let wanted = self.max_connections.get();
+        let Some(files) = open_files else {
+            return Places { inside: wanted, at_the_door: count(MOST_AT_THE_DOOR) };
+        };
+        let reserve = (self.max_uploads.get() as u64).saturating_add(OTHER_FILES).min(files / 2);
+        let left = files - reserve;
+        let at_the_door = (left / 2).clamp(1, MOST_AT_THE_DOOR);
+        Places {
+            inside: wanted.min(count(left.saturating_sub(at_the_door)).max(1)),
+            at_the_door: count(at_the_door),
+        }
+    }
+}
+
+fn count(places: u64) -> usize {
+    usize::try_from(places).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_everything_else() {
+        let limits = Limits::default();
+        for files in [2, 3, 64, 256, 1_024, 65_536, u64::MAX] {
+            let places = limits.places(Some(files));
+            let connections = (places.inside + places.at_the_door) as u64;
+            assert!(connections <= files.div_ceil(2).max(files.saturating_sub(112)), "{files}: {places:?}");
+        }
+        assert_eq!(limits.places(Some(256)), Places { inside: 72, at_the_door: 72 });
+        assert_eq!(limits.places(Some(1_024)), Places { inside: 656, at_the_door: 256 });
+        assert_eq!(limits.places(None), Places { inside: 1_024, at_the_door: 256 });
     }
 }

@@ -9,14 +9,14 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use super::socket::Socket;
+use super::{door::Seat, socket::Socket};
 use crate::identity::{IdentityError, PeerIdentity};
 
 /// Who is at the other end of a connection: known once, when it is made, and carried by every request on it.
@@ -26,43 +26,64 @@ pub(super) struct Peer {
     pub(super) identity: Arc<Result<PeerIdentity, IdentityError>>,
 }
 
-/// A connection after its TLS handshake. It counts against the limit of connections until it is dropped.
+/// A connection after its TLS handshake. It has a seat at the door until its peer has greeted, and then counts against
+/// the limit of connections until it is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TlsStream<Socket>,
     peer: Peer,
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    /// Until the peer has greeted.
-    greeting: Option<Greeting>,
-    _permit: OwnedSemaphorePermit,
+    standing: Standing,
+}
+
+/// Whether the peer is known to speak the protocol.
+#[derive(Debug)]
+enum Standing {
+    /// It has not greeted.
+    Stranger(Greeting),
+    /// It has, and counts against the limit of connections.
+    Inside(#[expect(dead_code, reason = "held until the connection is dropped")] OwnedSemaphorePermit),
 }
 
 /// What is still missing of the preface that opens HTTP/2, and how long it may take: a peer that finishes TLS and then
-/// says nothing would hold its place for ever.
+/// says nothing would hold its seat for ever.
 #[derive(Debug)]
 struct Greeting {
     missing: usize,
     patience: Pin<Box<Sleep>>,
+    must_go: Pin<Box<WaitForCancellationFutureOwned>>,
+    inside: Arc<Semaphore>,
+    _seat: Seat,
 }
 
 /// The length of the client's preface, in bytes: RFC 9113, section 3.4.
 const PREFACE_BYTES: usize = 24;
 
 impl Connection {
-    /// A connection whose peer must greet within `patience`.
+    /// A connection whose peer must greet within `patience`, and then gets a place `inside`.
     pub(super) fn new(
         stream: TlsStream<Socket>,
         address: SocketAddr,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
+        inside: Arc<Semaphore>,
         patience: Duration,
     ) -> Self {
         let certificates = stream.get_ref().1.peer_certificates();
         let identity = certificates
             .and_then(<[_]>::first)
             .map_or(Err(IdentityError::Names { found: 0 }), PeerIdentity::from_certificate);
-        let greeting = Greeting { missing: PREFACE_BYTES, patience: Box::pin(sleep(patience)) };
+        if let Ok(identity) = &identity {
+            seat.introduced(identity.fingerprint);
+        }
+        let greeting = Greeting {
+            missing: PREFACE_BYTES,
+            patience: Box::pin(sleep(patience)),
+            must_go: Box::pin(seat.must_go().cancelled_owned()),
+            inside,
+            _seat: seat,
+        };
         let peer = Peer { address, identity: Arc::new(identity) };
-        Self { peer, stream, cut: None, greeting: Some(greeting), _permit: permit }
+        Self { peer, stream, cut: None, standing: Standing::Stranger(greeting) }
     }
 
     /// The same connection, which breaks when `cut` is cancelled: no peer can keep it open.
@@ -72,15 +93,23 @@ impl Connection {
 
     /// Counts what the peer has sent, and gives up on one that does not greet in time.
     fn check_greeting(&mut self, cx: &mut Context<'_>, read: usize) -> io::Result<()> {
-        let Some(greeting) = &mut self.greeting else { return Ok(()) };
+        let Standing::Stranger(greeting) = &mut self.standing else { return Ok(()) };
+        let address = self.peer.address;
         greeting.missing = greeting.missing.saturating_sub(read);
         if greeting.missing == 0 {
-            self.greeting = None;
+            let Ok(place) = Arc::clone(&greeting.inside).try_acquire_owned() else {
+                tracing::warn!(%address, "turned away: there are as many connections as limits.max_connections allows");
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            };
+            self.standing = Standing::Inside(place);
             return Ok(());
+        }
+        if greeting.must_go.as_mut().poll(cx).is_ready() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
         match greeting.patience.as_mut().poll(cx) {
             Poll::Ready(()) => {
-                tracing::warn!(address = %self.peer.address, "connected and did not speak HTTP/2 in time");
+                tracing::warn!(%address, "connected and did not speak HTTP/2 in time");
                 Err(io::ErrorKind::TimedOut.into())
             }
             Poll::Pending => Ok(()),

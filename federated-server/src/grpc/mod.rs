@@ -1,12 +1,14 @@
 //! The network: gRPC over mutual TLS.
 //!
-//! Read in this order: `listener` accepts connections and does the TLS handshake, `socket` is what it reads from,
+//! Read in this order: `listener` accepts connections and does the TLS handshake, `door` is where their peers sit until they have introduced
+//! themselves, `socket` is what is read from,
 //! `connection` is one of them with who is at its other end, `peer` says whether a caller may call, `participation` and `operation` are the two services,
 //! `transfers` serves those of their calls that move content: `upload`, with the `intake` of one upload to the spool, and
 //! `download`. `file_work` is where all of them touch files. Everything that decides something is in
 //! [`coordinator`](crate::coordinator).
 
 mod connection;
+mod door;
 mod download;
 mod file_work;
 mod intake;

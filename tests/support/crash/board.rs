@@ -7,7 +7,7 @@ use crate::processes::Said;
 
 /// What the processes have said until now.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(crate) struct Board {
     coordinator_serves: bool,
     sites: Vec<Site>,
     /// Every receipt, by task and participant.
@@ -89,6 +89,11 @@ impl Board {
         };
         *site = Site { step, task: Some(task) };
         step == Step::HasReceipt
+    }
+
+    /// Whether a participant has had a connection since it was started.
+    pub(super) fn has_connected(&self, place: usize) -> bool {
+        self.sites[place].step != Step::Starts
     }
 
     /// In the middle of what a process would be killed now.

@@ -9,7 +9,7 @@ use crate::processes::{Cluster, Process, Program, Said, Serving};
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Victim {
+pub(crate) enum Victim {
     Coordinator,
     /// The participant at this place.
     Participant(usize),
@@ -19,7 +19,7 @@ type Ears = UnboundedSender<(Victim, Said)>;
 
 /// A coordinator and its participants, any of which can be killed and is started again at once.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(crate) struct Crew {
     cluster: Cluster,
     participants: Vec<Option<Process>>,
     work: u32,
@@ -30,7 +30,7 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Starts all of them. Participants work as [`Share::work`] says.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         program: Program,
         dir: Option<&Path>,
         serving: Serving,
@@ -52,20 +52,20 @@ impl Crew {
         Ok(crew)
     }
 
-    pub(super) fn operator(&self) -> Result<OperatorConfig> {
+    pub(crate) fn operator(&self) -> Result<OperatorConfig> {
         self.cluster.operator_config()
     }
 
-    pub(super) const fn board(&self) -> &Board {
+    pub(crate) const fn board(&self) -> &Board {
         &self.board
     }
 
-    pub(super) const fn participants(&self) -> usize {
+    pub(crate) const fn participants(&self) -> usize {
         self.participants.len()
     }
 
     /// Kills one, and starts it again without waiting until it is ready. Gives what it was in the middle of.
-    pub(super) async fn kill(&mut self, who: Victim) -> Result<&'static str> {
+    pub(crate) async fn kill(&mut self, who: Victim) -> Result<&'static str> {
         while let Ok((who, said)) = self.heard.try_recv() {
             self.note(who, &said)?;
         }
@@ -97,8 +97,26 @@ impl Crew {
         Ok(())
     }
 
+    /// The coordinator with its folder.
+    pub(crate) const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The number of the coordinator's process.
+    pub(crate) fn coordinator_id(&mut self) -> Result<u32> {
+        self.cluster.coordinator().context("the coordinator runs")?.id()
+    }
+
+    /// Waits until a participant that was started has a connection.
+    pub(crate) async fn connected(&mut self, place: usize) -> Result<()> {
+        while !self.board.has_connected(place) {
+            self.hear().await?;
+        }
+        Ok(())
+    }
+
     /// Waits until somebody says something. Gives whether the job is further than before.
-    pub(super) async fn hear(&mut self) -> Result<bool> {
+    pub(crate) async fn hear(&mut self) -> Result<bool> {
         // This value holds a sender itself.
         let (who, said) = self.heard.recv().await.context("somebody who listens")?;
         self.note(who, &said)
@@ -109,7 +127,7 @@ impl Crew {
     }
 
     /// Fails when one of them has ended by itself: none should.
-    pub(super) async fn check(&mut self) -> Result<()> {
+    pub(crate) async fn check(&mut self) -> Result<()> {
         if let Some(coordinator) = self.cluster.coordinator() {
             coordinator.runs().await?;
         }
@@ -120,7 +138,7 @@ impl Crew {
     }
 
     /// Ends all of them, and gives what they said.
-    pub(super) async fn end(mut self) -> Result<Board> {
+    pub(crate) async fn end(mut self) -> Result<Board> {
         self.check().await?;
         for participant in std::mem::take(&mut self.participants).into_iter().flatten() {
             participant.kill().await?;
@@ -134,7 +152,7 @@ impl Crew {
 }
 
 /// The name of the participant at a place.
-pub(super) fn name(place: usize) -> String {
+pub(crate) fn name(place: usize) -> String {
     format!("site-{place}")
 }
 

@@ -5,9 +5,9 @@
 //! `board` is what they said. The [`Verdict`] compares that with what the coordinator counted and what the models show.
 
 mod board;
-mod crew;
+pub(crate) mod crew;
 mod dice;
-mod run;
+pub(crate) mod run;
 mod tally;
 mod verdict;
 mod word;

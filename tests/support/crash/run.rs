@@ -26,17 +26,17 @@ const PACE: Duration = Duration::from_millis(20);
 
 /// Kills that are still to be made.
 #[derive(Debug)]
-pub(super) struct Disturbance {
-    pub(super) dice: Dice,
-    pub(super) left: u32,
+pub(crate) struct Disturbance {
+    pub(crate) dice: Dice,
+    pub(crate) left: u32,
     /// The longest time between two.
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
     /// How many were made, by what they hit.
-    pub(super) made: BTreeMap<&'static str, u32>,
+    pub(crate) made: BTreeMap<&'static str, u32>,
 }
 
 impl Disturbance {
-    pub(super) fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self { dice: Dice::new(0), left: 0, pause: Duration::ZERO, made: BTreeMap::new() }
     }
 
@@ -54,14 +54,14 @@ impl Disturbance {
 
 /// A job that is done.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub(super) status: JobStatus,
-    pub(super) model: ModelParameters,
-    pub(super) elapsed: Duration,
+pub(crate) struct Done {
+    pub(crate) status: JobStatus,
+    pub(crate) model: ModelParameters,
+    pub(crate) elapsed: Duration,
 }
 
 /// Runs a job from its start to its end, and kills meanwhile.
-pub(super) async fn run(
+pub(crate) async fn run(
     crew: &mut Crew,
     name: &str,
     rounds: u32,
