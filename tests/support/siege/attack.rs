@@ -154,7 +154,7 @@ async fn reset(address: SocketAddr, hello: Vec<u8>, count: u64, counters: Arc<Co
             tokio::task::yield_now().await;
             continue;
         };
-        if *counters.resets.borrow() % 2 == 0 {
+        if counters.resets.borrow().is_multiple_of(2) {
             let _taken = stream.write_all(&hello).await;
         }
         if stream.set_zero_linger().is_ok() {
