@@ -123,8 +123,15 @@ impl Job {
     /// Whether anything but the time differs. An event that changes nothing need not be in the log.
     #[must_use]
     pub fn differs(&self, earlier: &Self) -> bool {
-        let last = earlier.last;
-        Self { last, ..self.clone() } != *earlier
+        let Self { terms, started, last: _, ahead, run, incidents, traffic, ledger, untold } = self;
+        *run != earlier.run
+            || *terms != earlier.terms
+            || *started != earlier.started
+            || *ahead != earlier.ahead
+            || *incidents != earlier.incidents
+            || *traffic != earlier.traffic
+            || *ledger != earlier.ledger
+            || *untold != earlier.untold
     }
 
     /// Notes what an event means for the accounts, before the round machine has dealt with it.

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn connections_leave_files_for_everything_else() {
         let limits = Limits::default();
-        for files in [2, 3, 64, 256, 1_024, 65_536, u64::MAX] {
+        for files in [3, 8, 64, 256, 1_024, 65_536, u64::MAX] {
             let places = limits.places(Some(files));
             let connections = (places.inside + places.at_the_door) as u64;
             assert!(connections <= files.div_ceil(2).max(files.saturating_sub(112)), "{files}: {places:?}");
