@@ -74,13 +74,17 @@ impl Actor {
         }
     }
 
-    /// Removes what a crash kept from being removed: updates of jobs that have ended, and models that nobody needs.
+    /// Removes what a crash kept from being removed: updates of jobs that have ended, and models that nobody needs. A
+    /// journal without any job may be the wrong one, and says nothing about what is needed.
     pub(super) fn sweep(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
         let ended = self.jobs.values().filter(|job| job.run().has_ended());
         let ended: Vec<JobName> = ended.map(|job| job.name().clone()).collect();
         let models = self.jobs.values().flat_map(|job| [job.terms().initial_model, job.run().model()]);
         let (models, store) = (models.collect::<BTreeSet<Digest>>(), Arc::clone(&self.store));
         blocking(move || {
+            if models.is_empty() {
+                return Ok(());
+            }
             ended.iter().try_for_each(|job| store.remove_job_updates(job))?;
             store.retain_models(&models)
         })
