@@ -28,13 +28,13 @@ enum Stage {
 
 impl Stage {
     /// How long a stranger may take for this stage in any case, also when all seats are taken and others wait. They wait
-    /// in the system's queue: were this longer, somebody who opens connections faster than they become due could fill
-    /// that queue, in which nobody is told from another. With nobody waiting a stranger may take as long as
-    /// `limits.handshake`.
+    /// in the system's queue, in which nobody is told from another: were this longer, somebody who opens connections
+    /// faster than they become due could fill it. Most have longer, since the oldest go first, and only as many as others
+    /// come; with nobody waiting it is as long as `limits.handshake`.
     const fn due(self) -> Duration {
         match self {
-            Self::Silent => Duration::from_millis(20),
-            Self::Greeted => Duration::from_millis(200),
+            Self::Silent => Duration::from_millis(10),
+            Self::Greeted => Duration::from_millis(50),
         }
     }
 }
@@ -46,7 +46,10 @@ impl Stage {
 /// limit of connections for each address, which a hospital behind one address would meet first.
 #[derive(Debug)]
 pub(super) struct Door {
+    /// For those who stay.
     seats: usize,
+    /// With those who have to go and are not gone.
+    most: usize,
     strangers: Mutex<Strangers>,
     /// Somebody left.
     left: Notify,
@@ -78,8 +81,11 @@ pub(super) struct Seat {
 }
 
 impl Door {
-    pub(super) fn new(seats: usize) -> Self {
-        Self { seats: seats.max(1), strangers: Mutex::default(), left: Notify::new() }
+    /// A door with so many seats. A fourth of them is for those who have been sent away and are not gone yet: whoever comes
+    /// next does not wait for them.
+    pub(super) fn new(most: usize) -> Self {
+        let most = most.max(2);
+        Self { seats: most - most.div_ceil(4), most, strangers: Mutex::default(), left: Notify::new() }
     }
 
     /// Waits for a seat.
@@ -100,27 +106,27 @@ impl Door {
     fn try_enter(self: &Arc<Self>) -> Result<Seat, Instant> {
         let now = Instant::now();
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        if strangers.by_number.len() < self.seats {
-            let (number, go) = (strangers.next, CancellationToken::new());
-            strangers.next += 1;
-            let stranger = Stranger { stage: Stage::Silent, since: now, peer: None, go: go.clone() };
-            strangers.by_number.insert(number, stranger);
-            return Ok(Seat { door: Arc::clone(self), number, go });
+        if strangers.by_number.len() >= self.most {
+            // Those who have to go are told already; one of them leaves before long.
+            return Err(now + Stage::Greeted.due());
         }
-        let due = |stranger: &Stranger| stranger.since + stranger.stage.due();
-        let staying = strangers.by_number.values().filter(|stranger| !stranger.go.is_cancelled());
-        let first = staying.min_by_key(|stranger| (due(stranger) > now, stranger.stage, due(stranger)));
-        let wait = match first {
-            Some(first) if due(first) <= now => {
+        let staying = || strangers.by_number.values().filter(|stranger| !stranger.go.is_cancelled());
+        if staying().count() >= self.seats {
+            let due = |stranger: &&Stranger| stranger.since + stranger.stage.due();
+            let first = staying().min_by_key(|stranger| (due(stranger) > now, stranger.stage, due(stranger)));
+            if let Some(first) = first {
+                if due(&first) > now {
+                    return Err(due(&first));
+                }
                 first.go.cancel();
-                strangers.tell(now);
-                // Its connection is dropped now, and tells so.
-                now + Stage::Silent.due()
             }
-            Some(first) => due(first),
-            None => now + Stage::Silent.due(),
-        };
-        Err(wait)
+            strangers.tell(now);
+        }
+        let (number, go) = (strangers.next, CancellationToken::new());
+        strangers.next += 1;
+        let stranger = Stranger { stage: Stage::Silent, since: now, peer: None, go: go.clone() };
+        strangers.by_number.insert(number, stranger);
+        Ok(Seat { door: Arc::clone(self), number, go })
     }
 }
 
@@ -186,27 +192,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_has_sat_longest_makes_room_but_not_before_it_could_speak() {
-        let door = Arc::new(Door::new(2));
+        let door = Arc::new(Door::new(3));
         let (oldest, newest) = (door.enter().await, door.enter().await);
         assert!(is_full(&door).await);
         assert!(!oldest.must_go().is_cancelled());
-        let entering = tokio::spawn({
-            let door = Arc::clone(&door);
-            async move { door.enter().await }
-        });
-        oldest.must_go().cancelled().await;
-        assert!(!newest.must_go().is_cancelled());
+        let third = door.enter().await;
+        assert_eq!((oldest.must_go().is_cancelled(), newest.must_go().is_cancelled()), (true, false));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(is_full(&door).await, "nobody has left");
         drop(oldest);
-        entering.await.unwrap();
+        let _fourth = door.enter().await;
+        assert_eq!((newest.must_go().is_cancelled(), third.must_go().is_cancelled()), (true, false));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_silent_go_before_those_who_have_greeted() {
-        let door = Arc::new(Door::new(2));
+        let door = Arc::new(Door::new(3));
         let (greeted, silent) = (door.enter().await, door.enter().await);
         greeted.greeted();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(is_full(&door).await);
+        let _third = door.enter().await;
         assert_eq!((greeted.must_go().is_cancelled(), silent.must_go().is_cancelled()), (false, true));
     }
 
