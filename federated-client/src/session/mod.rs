@@ -27,7 +27,7 @@ pub use backoff::Backoff;
 pub(crate) use call::CallError;
 pub(crate) use connection::{ConnectError, Connection};
 pub use error::ClientError;
+pub(crate) use machine::Rules as SessionRules;
 #[cfg(feature = "test-util")]
 pub use machine::{Action, EndedJob, Input, Machine, Rules};
-pub(crate) use machine::Rules as SessionRules;
 pub(crate) use run::{OnEvent, Session, Settings};

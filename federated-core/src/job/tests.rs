@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -226,7 +224,7 @@ fn what_a_participant_declines_is_kept_for_the_operator_if_it_was_asked() {
 fn a_long_absence_of_the_coordinator_moves_the_deadline() {
     let mut bench = Bench::new();
     (0..2).for_each(|who| drop(bench.round(Event::Joined(name(who)))));
-    bench.now += Duration::from_secs(3_600).as_millis() as u64;
+    bench.now += 3_600_000;
     bench.send(JobEvent::Restarted);
     let commands = bench.round(Event::Tick);
     assert!(matches!(bench.job.run().phase(), RoundPhase::Training { .. }), "{commands:?}");
