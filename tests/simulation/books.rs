@@ -56,7 +56,7 @@ pub(crate) enum Sight {
     Late,
     /// Another job took the model of a task.
     ModelTaken,
-    /// A contributor was never told of the end: it was told on a connection that was broken already.
+    /// A contributor never heard of the end: it was told on a connection that was broken already. Counted, not wanted.
     Untold,
 }
 

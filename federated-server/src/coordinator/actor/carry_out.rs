@@ -22,7 +22,8 @@ impl Actor {
     pub(super) fn carry_out(&mut self, name: &JobName, command: Command) {
         let Some(job) = self.jobs.get(name) else { return };
         match command {
-            Command::Dispatch { participant, task, deadline } if task == job.run().task() => {
+            // What came in the same batch may have closed the round.
+            Command::Dispatch { participant, task, deadline } if job.run().expects(&participant, &task) => {
                 // An older participant would not see which encoding is asked for, and sends plain values.
                 let encodings = self.sessions.minor(&participant) >= MINOR_ENCODINGS;
                 let task = job.task_for(&participant, encodings);
