@@ -106,16 +106,8 @@ fn copy_model(from: &Path, to: &Path, expected: Digest) -> Result<(), StoreError
 
 fn copy_update(key: UploadKey<'_>, from: &dyn Spool, to: &dyn Spool) -> Result<(), StoreError> {
     let (source, mut target) = (from.open(key)?, to.resume(key, 0)?);
-    let (mut digest, mut block, mut offset) = (DigestBuilder::new(), vec![0; BLOCK], 0);
-    while offset < source.bytes() {
-        let left = usize::try_from(source.bytes() - offset).unwrap_or(usize::MAX);
-        let bytes = block.get_mut(..left.min(BLOCK)).unwrap_or_default();
-        source.read_exact_at(bytes, offset)?;
-        digest.update(bytes);
-        target.write(bytes)?;
-        offset += bytes.len() as u64;
-    }
-    compare(&target.location(), key.content, digest.finish())?;
+    let found = spool::read_through(source.as_ref(), |bytes| target.write(bytes))?;
+    compare(&target.location(), key.content, found)?;
     target.finish()
 }
 

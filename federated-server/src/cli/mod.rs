@@ -8,6 +8,7 @@ mod backup;
 mod enroll;
 mod explain;
 mod init;
+mod job_file;
 mod model;
 mod operate;
 mod order;

@@ -14,7 +14,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgConnection},
 };
 
-use super::{Append, Contents, MetadataStore, sql, sqlite::schema};
+use super::{Append, Contents, MetadataStore, sql};
 use crate::store::StoreError;
 
 /// How often, in the length of a lease, a coordinator that stands by asks whether it is free.
@@ -78,8 +78,7 @@ impl PostgresMetadata {
         let options = options.application_name("federated-coordinator").disable_statement_logging();
         let mut store = Self { options, place, connection: None, epoch: 0, lease };
         let mut connection = store.connect().await?;
-        let prepared = sql::prepare(&mut connection).await;
-        prepared.map_err(|error| schema(&store.place, error))?;
+        sql::prepare(&mut connection, &store.place).await?;
         store.connection = Some(connection);
         store.take_over(holder).await?;
         Ok(store)

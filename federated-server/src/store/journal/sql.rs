@@ -10,18 +10,42 @@ use sqlx::{
 };
 
 use super::{Contents, Head, StoredLog};
+use crate::store::StoreError;
 
 /// How many entries one statement adds: databases have a limit for its values, and each entry has three.
 pub(super) const ENTRIES: usize = 1_000;
 
 /// Brings the schema to this version.
-pub(super) fn prepare<C: Migrate + Send>(connection: &mut C) -> BoxFuture<'_, Result<(), MigrateError>> {
-    async {
+pub(super) fn prepare<'a, C: Migrate + Send>(
+    connection: &'a mut C,
+    place: &'a str,
+) -> BoxFuture<'a, Result<(), StoreError>> {
+    async move {
         let first = include_str!("migrations/0001_journal.sql").into_sql_str();
         let first = Migration::new(1, "journal".into(), MigrationType::Simple, first, false);
-        Migrator::with_migrations(vec![first]).run_direct(None, connection, false).await
+        let prepared = Migrator::with_migrations(vec![first]).run_direct(None, connection, false).await;
+        prepared.map_err(|error| schema(place, error))
     }
     .boxed()
+}
+
+/// Why the schema is not what this version makes of it.
+fn schema(place: &str, error: MigrateError) -> StoreError {
+    let place = place.to_owned();
+    match error {
+        MigrateError::VersionMissing(found) => StoreError::JournalNewer { place, found },
+        MigrateError::VersionMismatch(version) => {
+            let expected = format!("schema version {version} as this software makes it");
+            StoreError::JournalDamaged { place, expected, found: "another one of that number".to_owned() }
+        }
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            StoreError::Journal { action: "prepare", place, source: Box::new(source) }
+        }
+        other => {
+            let (expected, found) = ("a schema of this software".to_owned(), other.to_string());
+            StoreError::JournalDamaged { place, expected, found }
+        }
+    }
 }
 
 /// A row of `logs`.

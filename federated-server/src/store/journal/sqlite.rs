@@ -15,7 +15,6 @@ use federated_core::ids::JobName;
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
     ConnectOptions, Connection, Row,
-    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -72,7 +71,7 @@ impl SqliteMetadata {
         let failed = |action| StoreError::journal(action, &place);
         let mut connection = options.connect().await.map_err(failed("open"))?;
         check_pages(&mut connection, &place).await?;
-        sql::prepare(&mut connection).await.map_err(|error| schema(&place, error))?;
+        sql::prepare(&mut connection, &place).await?;
         durable::sync_folder(state)?;
         let epoch = statements::take_over(&mut connection).await.map_err(failed("write to"))?;
         Ok(Self { witness: Witness::beside(&path), path, place, connection, epoch })
@@ -109,25 +108,6 @@ async fn check_pages(connection: &mut SqliteConnection, place: &str) -> Result<(
     }
     let (expected, found) = ("pages that fit together".to_owned(), found.join("; "));
     Err(StoreError::JournalDamaged { place: place.to_owned(), expected, found })
-}
-
-/// Why the schema is not what this version makes of it.
-pub(super) fn schema(place: &str, error: MigrateError) -> StoreError {
-    let place = place.to_owned();
-    match error {
-        MigrateError::VersionMissing(found) => StoreError::JournalNewer { place, found },
-        MigrateError::VersionMismatch(version) => {
-            let expected = format!("schema version {version} as this software makes it");
-            StoreError::JournalDamaged { place, expected, found: "another one of that number".to_owned() }
-        }
-        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            StoreError::Journal { action: "prepare", place, source: Box::new(source) }
-        }
-        other => {
-            let (expected, found) = ("a schema of this software".to_owned(), other.to_string());
-            StoreError::JournalDamaged { place, expected, found }
-        }
-    }
 }
 
 impl MetadataStore for SqliteMetadata {

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, num::NonZero, thread};
 
 use federated_core::{
     aggregate::{Aggregation, Aggregator, DistanceSums, UpdateSelector},
-    ids::{Digest, DigestBuilder, ParticipantName, TaskId},
+    ids::{Digest, ParticipantName, TaskId},
     model::{ModelLayout, bytes_of, bytes_of_mut, check_values},
     round::Receipt,
     strategy::Strategy,
@@ -25,10 +25,10 @@ use self::{
     encoded::EncodedUpdate,
     in_order::in_order,
 };
-use super::{Store, StoreError, StoredModel, spool::SpooledUpdate};
-
-/// How many bytes of an update are compared at a time.
-const VERIFIED: usize = 1 << 20;
+use super::{
+    Store, StoreError, StoredModel,
+    spool::{self, SpooledUpdate},
+};
 
 /// Combines the updates of an attempt with the model they started from.
 ///
@@ -73,15 +73,7 @@ impl Default for Division {
 
 /// Compares an update with the digest in its receipt.
 fn verify(update: &dyn SpooledUpdate, expected: Digest, name: String) -> Result<(), StoreError> {
-    let (mut digest, mut block, mut offset) = (DigestBuilder::new(), vec![0; VERIFIED], 0);
-    while offset < update.bytes() {
-        let left = usize::try_from(update.bytes() - offset).unwrap_or(usize::MAX);
-        let block = block.get_mut(..left.min(VERIFIED)).unwrap_or_default();
-        update.read_exact_at(block, offset)?;
-        digest.update(block);
-        offset += block.len() as u64;
-    }
-    let found = digest.finish();
+    let found = spool::read_through(update, |_| Ok(()))?;
     if found == expected {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use federated_core::ids::{Digest, JobName, ParticipantName, TaskId};
+use federated_core::ids::{Digest, DigestBuilder, JobName, ParticipantName, TaskId};
 
 use super::StoreError;
 use crate::config::SpoolConfig;
@@ -127,6 +127,26 @@ pub trait SpooledUpdate: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::Io`], also when the range does not lie within the update.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), StoreError>;
+}
+
+/// How many bytes are read through at a time.
+const READ_THROUGH: usize = 1 << 20;
+
+/// Reads a finished update from its start to its end; gives the digest of what it read.
+pub(crate) fn read_through(
+    update: &dyn SpooledUpdate,
+    mut each: impl FnMut(&[u8]) -> Result<(), StoreError>,
+) -> Result<Digest, StoreError> {
+    let (mut digest, mut block, mut offset) = (DigestBuilder::new(), vec![0; READ_THROUGH], 0);
+    while offset < update.bytes() {
+        let left = usize::try_from(update.bytes() - offset).unwrap_or(usize::MAX);
+        let bytes = block.get_mut(..left.min(READ_THROUGH)).unwrap_or_default();
+        update.read_exact_at(bytes, offset)?;
+        digest.update(bytes);
+        each(bytes)?;
+        offset += bytes.len() as u64;
+    }
+    Ok(digest.finish())
 }
 
 /// Opens the place that the configuration names; `state` is the coordinator's state folder.
