@@ -11,7 +11,7 @@ use federated_core::{
     update::{ClientUpdate, ExampleCount},
 };
 
-/// Most rounds of a job that is tallied: with [`FRACTIONS`] they fill the 24 bits of a float's significand.
+/// Most rounds of a job that is tallied: with the fractions of a share they fill the 24 bits of a float's significand.
 pub const MOST_ROUNDS: u32 = 20;
 /// Values of the initial model are multiples of one of so many parts of 1.
 const FRACTIONS: u64 = 16;

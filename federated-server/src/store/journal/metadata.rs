@@ -7,7 +7,7 @@ use crate::store::StoreError;
 
 /// Where the logs of all jobs are kept. One coordinator writes at a time.
 ///
-/// [`conformance`](super::conformance) checks an implementation.
+/// `conformance` (cargo feature `test-util`) checks an implementation.
 pub trait MetadataStore: Debug + Send {
     /// Which store this is, for errors: never with a password.
     fn place(&self) -> &str;
