@@ -1,12 +1,14 @@
 //! What operators ask: job files, models, names.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use federated_core::ids::Digest;
 use federated_proto::{
     chunk::split,
     v1::{self, JobState, start_job_request::Part},
 };
-use federated_tests::{Federation, Job, Operator, Site, Update, assert_refused, model};
+use federated_tests::{Federation, Job, Operator, Site, Update, assert_refused, model, within};
 use tonic::{Code, Status};
 
 /// Starts a job with bare messages, as an operator's own program may.
@@ -174,6 +176,24 @@ async fn jobs_beyond_the_limit_wait_in_the_order_of_their_start() {
     assert_eq!(states(&mut operator).await, [Gathering, Stopped, Queued]);
     operator.client().retry(&"second".parse().unwrap()).await.unwrap();
     assert_eq!(states(&mut operator).await, [Gathering, Queued, Queued]);
+}
+
+#[tokio::test]
+async fn a_job_that_ended_long_enough_ago_is_forgotten_with_its_model() {
+    let keep = Some(Duration::from_millis(50));
+    let federation = Federation::configured(|config| config.jobs.keep = keep).await;
+    let mut operator = federation.operator().await;
+    let job = Job::new("heart", 2);
+    operator.start(&job).await;
+    operator.client().stop(&"heart".parse().unwrap()).await.unwrap();
+    let forgotten = async {
+        while !operator.client().status(None).await.unwrap().jobs.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the job to be forgotten", forgotten).await;
+    assert!(!federation.folder().join("state/models").join(job.model.digest().to_string()).exists());
+    operator.start(&job).await;
 }
 
 #[tokio::test]
