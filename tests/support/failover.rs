@@ -16,9 +16,6 @@ use crate::{
     processes::{ByteRelay, Cluster, Program, SUBMITTED, Serving},
 };
 
-/// Between two attempts to reach a coordinator.
-const PACE: Duration = Duration::from_millis(10);
-
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Failover {
@@ -75,9 +72,15 @@ impl Failover {
         first.says(SUBMITTED).await?;
         cluster.kill_coordinator().await?;
         let began = Instant::now();
-        cluster.promote_standby()?;
         relay.hold_at(u64::MAX);
-        let status = completed(&cluster, &name, began).await?;
+        let committed = async {
+            cluster.promote_standby().await?;
+            completed(cluster.operator().await?, &name).await
+        };
+        let Ok(status) = tokio::time::timeout(PATIENCE, committed).await else {
+            bail!("the passive coordinator did not commit the round in {PATIENCE:?}");
+        };
+        let status = status?;
         let elapsed = began.elapsed();
         second.says(SUBMITTED).await?;
         let contributors = &status.history[0].contributors;
@@ -96,24 +99,14 @@ async fn both_present(operator: &mut OperatorClient) -> Result<()> {
     bail!("the coordinator ended")
 }
 
-/// Asks until the job is over; a coordinator that is not there yet is asked again.
-async fn completed(cluster: &Cluster, name: &JobName, began: Instant) -> Result<JobStatus> {
-    let mut last = String::from("nobody answered");
-    while began.elapsed() < PATIENCE {
-        if let Ok(mut operator) = cluster.operator().await {
-            match ask(&mut operator, name).await {
-                Ok(status) if status.state() == JobState::Completed => return Ok(status),
-                Ok(status) => last = format!("{:?}: {}", status.state(), status.message),
-                Err(error) => last = format!("{error:#}"),
-            }
+/// Watches a job until it has completed.
+async fn completed(mut operator: OperatorClient, name: &JobName) -> Result<JobStatus> {
+    let mut reports = operator.watch(Some(name)).await?;
+    while let Some(report) = reports.next().await {
+        let completed = report?.jobs.into_iter().find(|job| job.state() == JobState::Completed);
+        if let Some(status) = completed {
+            return Ok(status);
         }
-        tokio::time::sleep(PACE).await;
     }
-    bail!("the passive coordinator did not commit the round in {PATIENCE:?}: {last}")
-}
-
-async fn ask(operator: &mut OperatorClient, name: &JobName) -> Result<JobStatus> {
-    let mut jobs = operator.status(Some(name)).await?.jobs;
-    ensure!(jobs.len() == 1, "expected one job, found {}", jobs.len());
-    Ok(jobs.remove(0))
+    bail!("the coordinator ended")
 }

@@ -86,12 +86,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// The one that stood by is the coordinator now that the first one was killed.
+    /// The one that stood by is the coordinator now that the first one was killed; returns when it serves.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn promote_standby(&mut self) -> Result<()> {
-        self.coordinator = Some(self.standby.take().context("no coordinator stands by")?);
+    /// When there is none, or it ends instead.
+    pub async fn promote_standby(&mut self) -> Result<()> {
+        let mut process = self.standby.take().context("no coordinator stands by")?;
+        process.line().await?;
+        self.coordinator = Some(process);
         Ok(())
     }
 
