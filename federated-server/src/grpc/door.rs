@@ -72,6 +72,20 @@ struct Stranger {
     go: CancellationToken,
 }
 
+impl Stranger {
+    /// When it has to go, if somebody else waits.
+    fn due(&self) -> Instant {
+        self.since + self.stage.due()
+    }
+
+    /// Who goes first: of those who are due, the silent before the others; else whoever is due next.
+    fn turn(&self, now: Instant) -> impl Ord + use<> {
+        let due = self.due();
+        let stage = (due <= now).then_some(self.stage);
+        (stage.is_none(), stage, due)
+    }
+}
+
 /// A stranger's seat, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -112,14 +126,13 @@ impl Door {
         }
         let staying = || strangers.by_number.values().filter(|stranger| !stranger.go.is_cancelled());
         if staying().count() >= self.seats {
-            let due = |stranger: &&Stranger| stranger.since + stranger.stage.due();
-            let first = staying().min_by_key(|stranger| (due(stranger) > now, stranger.stage, due(stranger)));
-            if let Some(first) = first {
-                if due(&first) > now {
-                    return Err(due(&first));
-                }
-                first.go.cancel();
+            let Some(first) = staying().min_by_key(|stranger| stranger.turn(now)) else {
+                return Err(now + Stage::Greeted.due());
+            };
+            if first.due() > now {
+                return Err(first.due());
             }
+            first.go.cancel();
             strangers.tell(now);
         }
         let (number, go) = (strangers.next, CancellationToken::new());
@@ -213,6 +226,19 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         let _third = door.enter().await;
         assert_eq!((greeted.must_go().is_cancelled(), silent.must_go().is_cancelled()), (false, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_let_in_as_soon_as_anybody_is_due() {
+        let door = Arc::new(Door::new(3));
+        let greeted = door.enter().await;
+        greeted.greeted();
+        tokio::time::advance(Stage::Greeted.due() - Duration::from_millis(1)).await;
+        let silent = door.enter().await;
+        let began = Instant::now();
+        let _third = door.enter().await;
+        assert_eq!((greeted.must_go().is_cancelled(), silent.must_go().is_cancelled()), (true, false));
+        assert!(began.elapsed() < Stage::Silent.due(), "it waited for one who is due later");
     }
 
     #[tokio::test(start_paused = true)]

@@ -68,9 +68,11 @@ pub struct Endured {
     pub memory: u64,
     /// The most files that it was seen to have open.
     pub files: usize,
-    /// How long a participant that was killed took from its start to its place.
+    /// How often somebody came in while connections were held and reset.
+    pub comings: usize,
+    /// The longest that a participant that was killed took from its start to its place.
     pub reconnect: Duration,
-    /// How long an operator took to connect and see the status.
+    /// The longest that an operator took to connect and see the status.
     pub operator: Duration,
     /// Connections that were opened to be held: those that were cut came again.
     pub opened: u64,
@@ -98,9 +100,14 @@ impl Siege {
         in_time("the connections of the siege to be open", attack.in_place(connections)).await?;
         let hello = certified.first().context("a certificate")?.hello(address);
         attack.reset(address, &hello, resets);
-        let (began, mut all) = (Instant::now(), Vec::new());
+        let (began, mut all, mut comings) = (Instant::now(), Vec::new(), Vec::new());
         while all.is_empty() || !attack.is_over() {
             let name = format!("siege-{}", all.len());
+            let coming = (reconnect(&mut crew).await?, operator(&crew).await?);
+            // One that ends after the last reset says nothing about coming in under siege.
+            if !attack.is_over() {
+                comings.push(coming);
+            }
             let done = run(&mut crew, &name, ROUNDS, entries, &mut Disturbance::nothing()).await?;
             all.extend(rounds(&done.status));
             let (made, since) = (attack.resets_made(), began.elapsed());
@@ -108,16 +115,16 @@ impl Siege {
         }
         let count = all.len();
         let siege = median(all).context("rounds under siege")?;
-        let reconnect = reconnect(&mut crew).await?;
-        let operator = operator(&crew).await?;
+        let (participants, operators): (Vec<_>, Vec<_>) = comings.into_iter().unzip();
         let endured = Endured {
             calm,
             siege,
             rounds: count,
             memory: watch.peak_memory()?,
             files: watch.most_files(),
-            reconnect,
-            operator,
+            comings: participants.len(),
+            reconnect: participants.into_iter().max().context("a participant that came in under siege")?,
+            operator: operators.into_iter().max().context("an operator who came in under siege")?,
             opened: attack.opened(),
             resets: attack.resets_made(),
         };
@@ -182,9 +189,12 @@ impl Endured {
 
 impl fmt::Display for Endured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calm, siege, rounds, memory, files, reconnect, operator, opened, resets } = self;
+        let Self { calm, siege, rounds, memory, files, comings, reconnect, operator, opened, resets } = self;
         writeln!(f, "{opened} connections opened to be held, {resets} reset; at most {files} files open")?;
-        writeln!(f, "a participant came back in {reconnect:.2?}, an operator came in in {operator:.2?}")?;
+        writeln!(
+            f,
+            "meanwhile {comings} times a participant came back, in at most {reconnect:.2?}, and an operator came in, in at most {operator:.2?}"
+        )?;
         write!(
             f,
             "median round {calm:.1?}, under siege {siege:.1?} ({rounds} rounds), ratio {:.2}, peak memory {} MiB",
