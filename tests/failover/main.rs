@@ -54,8 +54,9 @@ async fn main() -> ExitCode {
 }
 
 async fn show(options: Options) -> Result<()> {
-    let server = Postgres::start().await?.context("PostgreSQL is not installed: no `initdb`")?;
     for _ in 0..options.repeat {
+        // One of its own: participants of the same names would be told of the jobs before.
+        let server = Postgres::start().await?.context("PostgreSQL is not installed: no `initdb`")?;
         let lease = std::time::Duration::from_millis(options.lease_ms);
         let done = Failover { program: Program::this()?, journal: server.url(), lease }.run().await?;
         println!("{done}");

@@ -13,6 +13,7 @@ use tokio_stream::StreamExt;
 
 use crate::{
     Job, PATIENCE,
+    patience::in_time,
     processes::{ByteRelay, Cluster, Program, SUBMITTED, Serving},
 };
 
@@ -65,7 +66,7 @@ impl Failover {
         let (mut first, mut second) =
             (cluster.start_participant("a", 1.0)?, cluster.start_participant("b", 3.0)?);
         let mut operator = cluster.operator().await?;
-        both_present(&mut operator).await?;
+        in_time("both participants to connect", both_present(&mut operator)).await??;
         relay.hold_at(relay.sent());
         let job = Job::new(&format!("failover-{}", cluster.address().port()), 2);
         let name = operator.start(&job.to_toml(), &job.model).await?;
