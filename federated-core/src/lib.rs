@@ -21,6 +21,7 @@ pub mod job;
 pub mod metrics;
 pub mod model;
 pub mod prelude;
+pub mod privacy;
 pub mod round;
 pub mod selection;
 pub mod strategy;
