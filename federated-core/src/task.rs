@@ -1,14 +1,15 @@
 //! What a participant is asked to do.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     compression::Encoding,
-    ids::{Digest, ParticipantName, TaskId, derive},
+    ids::{Digest, Fingerprint, ParticipantName, TaskId, derive},
     model::ModelLayout,
-    strategy::LocalWork,
+    privacy::secagg::{Header, Terms},
+    strategy::{BatchSize, LocalWork},
 };
 
 /// One participant's work in one round.
@@ -32,6 +33,73 @@ pub struct TrainTask {
     pub encoding: Encoding,
     /// The job's `[training]` table, passed through to the trainer.
     pub settings: BTreeMap<String, String>,
+    /// How the update is to be masked; it goes as it is when `None`.
+    pub secure: Option<Box<SecureTask>>,
+}
+
+/// What a participant has to know to take part in secure aggregation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecureTask {
+    /// What the job says about it.
+    pub terms: Terms,
+    /// How long the attempt may take, from its beginning.
+    pub deadline: Duration,
+}
+
+impl TrainTask {
+    /// The header of its session of secure aggregation, if the update is to be masked.
+    #[must_use]
+    pub fn header(&self) -> Option<Header> {
+        let SecureTask { terms, deadline } = self.secure.as_deref()?;
+        Some(Header {
+            task: self.id.clone(),
+            model: self.model,
+            training: training_hash(self.rounds, &self.layout, &self.work, &self.settings),
+            terms: terms.clone(),
+            deadline: *deadline,
+        })
+    }
+}
+
+/// What participants do in every round of a job, for the header of secure aggregation.
+///
+/// SHA-256 over `"flsa/v1 training\n"`, rounds (u32), tensors (their number as u32; of each its name with its length as u32
+/// in front, its dimensions' number as u32, each dimension as u64), epochs (u32), batch size (u32, 0 for all examples),
+/// learning rate (binary32), settings (their number as u32; of each its key and its value, lengths as u32 in front).
+/// Integers are little-endian.
+#[must_use]
+pub fn training_hash(
+    rounds: u32,
+    layout: &ModelLayout,
+    work: &LocalWork,
+    settings: &BTreeMap<String, String>,
+) -> Fingerprint {
+    let mut bytes = b"flsa/v1 training\n".to_vec();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.extend_from_slice(&count(text.len()));
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    bytes.extend_from_slice(&rounds.to_le_bytes());
+    bytes.extend_from_slice(&count(layout.tensors().len()));
+    for tensor in layout.tensors() {
+        text(&mut bytes, &tensor.name);
+        bytes.extend_from_slice(&count(tensor.shape.len()));
+        tensor.shape.iter().for_each(|dimension| bytes.extend_from_slice(&dimension.to_le_bytes()));
+    }
+    let batch = match work.batch {
+        BatchSize::All => 0,
+        BatchSize::Examples(size) => size.get(),
+    };
+    for number in [work.epochs.get(), batch, work.learning_rate.to_bits()] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(&count(settings.len()));
+    for (key, value) in settings {
+        text(&mut bytes, key);
+        text(&mut bytes, value);
+    }
+    Fingerprint::of(&bytes)
 }
 
 /// The seed of one participant's task, derived from the job's seed.

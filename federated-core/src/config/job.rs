@@ -11,6 +11,7 @@ use super::{
     compression::compression,
     parse_duration, parse_toml,
     raw::{RawCohort, RawJob, RawStrategy, RawTimeouts},
+    secure::{SecureConfig, secure_aggregation},
 };
 use crate::{
     aggregate::AggregationRule,
@@ -89,6 +90,8 @@ pub struct JobConfig {
     pub compression: Encoding,
     /// The path of the initial model, a safetensors file, as written: relative to the job file.
     pub initial_model: String,
+    /// How updates are aggregated securely, if they are.
+    pub secure: Option<SecureConfig>,
     /// The `[training]` table, for the trainers: each value as text.
     pub settings: BTreeMap<String, String>,
 }
@@ -118,10 +121,15 @@ impl JobConfig {
         )
         .map_err(|error| ConfigError::value("cohort", "a cohort that can meet its quorum", error, ""))?;
         let aggregation = aggregation(&raw.aggregation, plan.cohort().quorum)?;
+        let compression = compression(&raw.compression)?;
+        let secure = raw.privacy.secure_aggregation;
+        let secure =
+            secure.map(|raw| secure_aggregation(raw, &plan, aggregation, compression)).transpose()?;
         Ok(Self {
             plan,
             strategy: StrategyConfig { kind: strategy(&raw.strategy)?, aggregation },
-            compression: compression(&raw.compression)?,
+            compression,
+            secure,
             initial_model: raw.model.initial,
             settings: settings(raw.training)?,
         })

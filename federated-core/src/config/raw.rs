@@ -22,7 +22,35 @@ pub(super) struct RawJob {
     #[serde(default)]
     pub timeouts: RawTimeouts,
     #[serde(default)]
+    pub privacy: RawPrivacy,
+    #[serde(default)]
     pub training: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrivacy {
+    pub secure_aggregation: Option<RawSecureAggregation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecureAggregation {
+    #[serde(default = "yes")]
+    pub required: bool,
+    #[serde(default = "a_third")]
+    pub gamma: f64,
+    #[serde(default = "a_tenth")]
+    pub delta: f64,
+    pub min_survivors: Option<u32>,
+    #[serde(default = "thirty_two")]
+    pub modulus_bits: u32,
+    pub clip: f32,
+    pub max_examples: u64,
+    pub max_participants: Option<u32>,
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    pub roster: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,4 +130,21 @@ const fn attempts() -> u32 {
 
 const fn one() -> f64 {
     1.0
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Stands for a third: a third of three is one.
+const fn a_third() -> f64 {
+    0.333_333
+}
+
+const fn a_tenth() -> f64 {
+    0.1
+}
+
+const fn thirty_two() -> u32 {
+    32
 }

@@ -4,6 +4,7 @@ use super::JobTerms;
 use crate::{
     aggregate::AggregationRule,
     config::StrategyKind,
+    privacy::secagg::{SealedShares, Terms},
     round::{CohortPolicy, Timeouts},
     strategy::{BatchSize, LocalWork},
 };
@@ -51,7 +52,14 @@ impl fmt::Display for Explanation<'_> {
         self.work(f)?;
         cohort(f, plan.cohort())?;
         timeouts(f, plan.timeouts(), plan.attempts().get())?;
-        let range = compression.encoded_bytes(elements);
+        let range = match plan.secure() {
+            None => compression.encoded_bytes(elements),
+            Some(secure) => {
+                let masked = secure.terms.vector().byte_len(elements);
+                masked..=masked
+            }
+        };
+        let form = if plan.secure().is_some() { "masked".to_owned() } else { compression.to_string() };
         let up = if range.start() == range.end() {
             Bytes(*range.end()).to_string()
         } else {
@@ -59,7 +67,7 @@ impl fmt::Display for Explanation<'_> {
         };
         writeln!(
             f,
-            "travels      each participant downloads {} and uploads {up} a round ({compression})",
+            "travels      each participant downloads {} and uploads {up} a round ({form})",
             Bytes(bytes)
         )?;
         let rounds = u64::from(plan.rounds().get());
@@ -79,7 +87,12 @@ impl fmt::Display for Explanation<'_> {
             let keys: Vec<&str> = settings.keys().map(String::as_str).collect();
             writeln!(f, "trainers     get the settings {}", keys.join(", "))?;
         }
-        writeln!(f, "protection   the coordinator sees each update by itself; nothing is added to it")
+        match plan.secure() {
+            None => {
+                writeln!(f, "protection   the coordinator sees each update by itself; nothing is added to it")
+            }
+            Some(secure) => secure_aggregation(f, &secure.terms, elements),
+        }
     }
 }
 
@@ -110,6 +123,50 @@ impl Explanation<'_> {
         };
         writeln!(f, "combined     {combined}")
     }
+}
+
+/// Keystream that a core makes in a second, in bytes: for an estimate, from a slow machine of today.
+const KEYSTREAM_RATE: f64 = 2e9;
+
+fn secure_aggregation(f: &mut fmt::Formatter<'_>, terms: &Terms, elements: u64) -> fmt::Result {
+    writeln!(
+        f,
+        "protection   secure aggregation: the coordinator sees sums of {} updates or more, and no update by itself",
+        terms.min_survivors()
+    )?;
+    let (least, most) = (terms.min_cohort(), terms.max_cohort());
+    let sizes = if least == most { vec![least] } else { vec![least, most] };
+    for participants in sizes {
+        let Ok(parameters) = terms.parameters(participants) else { continue };
+        let (threshold, quorum) = (parameters.threshold(), parameters.quorum());
+        let (degree, dropouts) = (parameters.degree(), parameters.tolerated_dropouts());
+        writeln!(
+            f,
+            "             {participants} participants: {degree} neighbours (k), threshold {threshold} (t), quorum {quorum} \
+             (Q); {dropouts} may drop out"
+        )?;
+        let shares = u64::from(degree) * SealedShares::BYTES as u64;
+        let keystream = u64::from(degree + 1) * terms.vector().byte_len(elements);
+        #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+        let seconds = keystream as f64 / KEYSTREAM_RATE;
+        writeln!(
+            f,
+            "             each makes {} of masks (about {seconds:.2} s on one core) and sends {} of shares",
+            Bytes(keystream),
+            Bytes(shares)
+        )?;
+    }
+    let vector = terms.vector();
+    let metrics: Vec<&str> = vector.metrics().keys().map(String::as_str).collect();
+    let metrics = if metrics.is_empty() { "no metrics".to_owned() } else { metrics.join(", ") };
+    writeln!(
+        f,
+        "             values clipped to {}, in {} bits modulo 2^{}; at most {} examples a site; {metrics} in the sum",
+        vector.clip(),
+        vector.value_bits(),
+        vector.modulus().bits(),
+        vector.max_examples().get()
+    )
 }
 
 fn cohort(f: &mut fmt::Formatter<'_>, cohort: &CohortPolicy) -> fmt::Result {

@@ -11,7 +11,7 @@ use crate::{
     round::{Command, Event, OutReason, RoundError, RoundPhase, Run},
     selection::ClientSelector,
     strategy::Strategy,
-    task::{TrainTask, task_seed},
+    task::{SecureTask, TrainTask, task_seed},
     time::Timestamp,
 };
 
@@ -243,6 +243,12 @@ impl Job {
             cohort_size,
             encoding: if encodings { self.terms.compression } else { Encoding::PLAIN },
             settings: self.terms.settings.clone(),
+            secure: self.terms.plan.secure().map(|secure| {
+                Box::new(SecureTask {
+                    terms: secure.terms.clone(),
+                    deadline: self.terms.plan.timeouts().deadline,
+                })
+            }),
             id,
         }
     }

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     compression::Encoding,
-    config::{JobConfig, StrategyConfig},
-    ids::Digest,
+    config::{JobConfig, SecureConfig, StrategyConfig},
+    ids::{Digest, RoundNumber},
     model::ModelLayout,
-    round::RunPlan,
+    round::{RunPlan, SecurePlan},
+    task::training_hash,
 };
 
 /// What was agreed when a job began. It stays as it is until the job's end.
@@ -31,7 +32,16 @@ impl JobTerms {
     /// What a job file and its initial model come to.
     #[must_use]
     pub fn new(config: JobConfig, layout: ModelLayout, initial_model: Digest) -> Self {
-        let JobConfig { plan, strategy, compression, settings, .. } = config;
+        let JobConfig { plan, strategy, compression, settings, secure, .. } = config;
+        let plan = match secure {
+            None => plan,
+            Some(SecureConfig { terms, roster }) => {
+                // The same in every round: no strategy that a job file can name changes what participants do.
+                let work = strategy.build().local_work(RoundNumber::FIRST);
+                let training = training_hash(plan.rounds().get(), &layout, &work, &settings);
+                plan.secured(SecurePlan { terms, training, roster })
+            }
+        };
         Self { plan, strategy, compression, settings, layout, initial_model }
     }
 }

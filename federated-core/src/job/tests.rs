@@ -7,7 +7,7 @@ use crate::{
     ids::{Digest, ParticipantName},
     metrics::Metrics,
     model::{ModelLayout, TensorSpec},
-    round::{Command, Event, Hold, OutReason, Receipt, RoundPhase},
+    round::{Command, Event, Hold, OutReason, Receipt, RoundPhase, UpdateKind},
     selection::UniformSelector,
     time::Timestamp,
     update::ExampleCount,
@@ -62,10 +62,12 @@ impl Bench {
     fn store(&mut self, index: u8) -> Vec<Command> {
         let receipt = Receipt {
             content: Digest::of(&[index]),
-            encoding: crate::compression::Encoding::PLAIN,
             bytes: 10,
-            examples: ExampleCount::new(1).unwrap(),
-            metrics: Metrics::new(),
+            kind: UpdateKind::Open {
+                encoding: crate::compression::Encoding::PLAIN,
+                examples: ExampleCount::new(1).unwrap(),
+                metrics: Metrics::new(),
+            },
         };
         let (participant, task) = (name(index), self.job.run().task());
         self.round(Event::UpdateStored { participant, task, receipt })

@@ -2,6 +2,7 @@ use super::{Member, Receipt, RoundPhase, Run};
 use crate::{
     fault::{Fault, ReasonCode},
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
+    privacy::secagg::Stage,
 };
 
 /// What may happen with an update that a participant offers.
@@ -68,6 +69,14 @@ pub enum AdmissionError {
         /// Why.
         reason: String,
     },
+    /// Its update is to be masked, and the keys for it have not been exchanged.
+    #[error(
+        "{task} takes masked updates, and this participant has not exchanged keys; answer the stages before it"
+    )]
+    NoKeys {
+        /// The task named.
+        task: TaskId,
+    },
     /// Another update of this participant counts already.
     #[error(
         "{task} already has the update {stored} of this participant, found another: {found}; a task has one update"
@@ -99,6 +108,7 @@ impl AdmissionError {
             Self::Closed { .. } => ReasonCode::new("ROUND_CLOSED"),
             Self::NotInCohort { .. } => ReasonCode::new("TASK_NOT_YOURS"),
             Self::Out { .. } => ReasonCode::new("TASK_OUT"),
+            Self::NoKeys { .. } => ReasonCode::new("SECAGG_STAGE"),
             Self::Conflict { .. } => ReasonCode::new("UPDATE_CONFLICT"),
         }
     }
@@ -118,8 +128,13 @@ impl Run {
         self.check_current(task)?;
         let task = task.clone();
         let member = match self.phase() {
+            RoundPhase::Training { session: Some(session), .. }
+                if session.state.stage() != Stage::MaskedInput || !session.state.concerns(participant) =>
+            {
+                return Err(AdmissionError::NoKeys { task });
+            }
             RoundPhase::Training { cohort, .. } => cohort.get(participant),
-            RoundPhase::Aggregating { contributions, .. } => {
+            RoundPhase::Unmasking { contributions, .. } | RoundPhase::Aggregating { contributions, .. } => {
                 return match contributions.get(participant) {
                     Some(receipt) => repeated(task, receipt, content),
                     None => Err(AdmissionError::Closed { task }),
@@ -139,12 +154,20 @@ impl Run {
     /// Whether this participant has this very task and has not delivered or failed yet.
     #[must_use]
     pub fn expects(&self, participant: &ParticipantName, task: &TaskId) -> bool {
-        let RoundPhase::Training { cohort, .. } = self.phase() else { return false };
         *task == self.task()
-            && matches!(cohort.get(participant), Some(Member::Working | Member::Absent { .. }))
+            && match self.phase() {
+                RoundPhase::Training { cohort, .. } => {
+                    matches!(cohort.get(participant), Some(Member::Working | Member::Absent { .. }))
+                }
+                // Its update is there, but it may refuse to unmask.
+                RoundPhase::Unmasking { contributions, out, .. } => {
+                    contributions.contains_key(participant) && !out.contains_key(participant)
+                }
+                _ => false,
+            }
     }
 
-    fn check_current(&self, task: &TaskId) -> Result<(), AdmissionError> {
+    pub(super) fn check_current(&self, task: &TaskId) -> Result<(), AdmissionError> {
         let current = self.task();
         if task.job != current.job {
             let (expected, found) = (current.job.to_string(), task.job.to_string());

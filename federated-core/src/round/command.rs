@@ -4,6 +4,7 @@ use super::{Receipt, RoundSummary, RunEnd};
 use crate::{
     fault::ReasonCode,
     ids::{ParticipantName, TaskId},
+    privacy::secagg::CoordinatorSession,
     time::Timestamp,
 };
 
@@ -60,6 +61,16 @@ pub enum Command {
         task: TaskId,
         /// Whose updates, in the order of the names.
         contributions: BTreeMap<ParticipantName, Receipt>,
+        /// For masked updates: what takes the masks off their sum. Then the edge reports
+        /// [`Event::SumPublished`](super::Event::SumPublished).
+        session: Option<Arc<CoordinatorSession>>,
+    },
+    /// Tell a participant what [`Run::told`](super::Run::told) says at that moment. It may be told again.
+    Tell {
+        /// Who.
+        participant: ParticipantName,
+        /// In which attempt.
+        task: TaskId,
     },
     /// Report [`Event::Tick`](super::Event::Tick) at this moment, or soon after. A later `WakeAt` replaces it.
     WakeAt(Timestamp),
@@ -74,7 +85,11 @@ impl Command {
     pub(crate) fn put_back(&mut self, by: Duration) {
         match self {
             Self::WakeAt(at) | Self::Dispatch { deadline: at, .. } => *at = at.before(by),
-            Self::Withdraw { .. } | Self::Aggregate { .. } | Self::RoundEnded(_) | Self::Finished(_) => {}
+            Self::Withdraw { .. }
+            | Self::Aggregate { .. }
+            | Self::Tell { .. }
+            | Self::RoundEnded(_)
+            | Self::Finished(_) => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     compression::Encoding,
     ids::{Digest, ParticipantName, TaskId},
     metrics::Metrics,
+    privacy::secagg::ParticipantMessage,
     update::ExampleCount,
 };
 
@@ -15,14 +16,27 @@ use crate::{
 pub struct Receipt {
     /// Digest of the update's values, as they came.
     pub content: Digest,
-    /// How they came.
-    pub encoding: Encoding,
     /// How many bytes they are, as they came.
     pub bytes: u64,
-    /// The update's weight.
-    pub examples: ExampleCount,
-    /// What the participant reports beside it.
-    pub metrics: Metrics,
+    /// How they came, and what came beside them.
+    pub kind: UpdateKind,
+}
+
+/// How an update travels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_enums, reason = "either can be read or not; whoever stores one says which")]
+pub enum UpdateKind {
+    /// The coordinator can read it.
+    Open {
+        /// How the values became bytes.
+        encoding: Encoding,
+        /// The update's weight.
+        examples: ExampleCount,
+        /// What the participant reports beside it.
+        metrics: Metrics,
+    },
+    /// Masked: only the sum over a cohort can be read. Weight and metrics are in it.
+    Masked,
 }
 
 /// Something that happened. Events are what a job's log is made of: new kinds are added at the end.
@@ -82,5 +96,25 @@ pub enum Event {
         operator: String,
         /// The participants that are connected at this moment: a run that has ended does not hear who comes and goes.
         present: BTreeSet<ParticipantName>,
+    },
+    /// A participant's message of secure aggregation, which was welcome.
+    Answered {
+        /// Whose.
+        participant: ParticipantName,
+        /// In which attempt.
+        task: TaskId,
+        /// What it says.
+        message: ParticipantMessage,
+    },
+    /// The edge wrote the new model from masked updates, which it could read only together.
+    SumPublished {
+        /// The attempt whose updates it holds.
+        task: TaskId,
+        /// Its content address.
+        model: Digest,
+        /// Examples behind all of them.
+        examples: u64,
+        /// What all of them report, averaged with the example counts as weights.
+        metrics: Metrics,
     },
 }

@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::RoundSummary;
 
 /// The attempts that ended, oldest first.
 ///
 /// A run is copied with every event and compared with what it was before. Both must not take longer the older the run
 /// is, so copies share the summaries, and a shared summary is equal without a look at it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct History(Vec<Arc<RoundSummary>>);
 
 impl History {

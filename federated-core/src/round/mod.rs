@@ -11,6 +11,9 @@
 //!       |  '--- next attempt --------' no quorum possible                                     |
 //!       '------------------------------- next round, model published ------------------------'
 //! ```
+//!
+//! Where updates are masked, `secure` has what goes on beside it: keys are exchanged at the beginning of Training, and
+//! between Training and Aggregating comes Unmasking.
 
 mod admission;
 mod command;
@@ -20,14 +23,16 @@ mod history;
 mod phase;
 mod plan;
 mod run;
+mod secure;
 #[cfg(test)]
 mod tests;
 
 pub use admission::{Admission, AdmissionError};
 pub use command::{Command, WithdrawReason};
 pub use error::RoundError;
-pub use event::{Event, Receipt};
+pub use event::{Event, Receipt, UpdateKind};
 use history::History;
 pub use phase::{AbandonReason, Hold, Member, OutReason, RoundPhase, RoundSummary, RunEnd};
-pub use plan::{CohortPolicy, PlanError, RunPlan, Timeouts};
+pub use plan::{CohortPolicy, PlanError, RunPlan, SecurePlan, Timeouts};
 pub use run::Run;
+pub use secure::{AnswerError, Session};

@@ -1,16 +1,17 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Receipt;
+use super::{Receipt, Session};
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber},
     metrics::Metrics,
+    privacy::secagg::{CoordinatorSession, Stage},
     time::Timestamp,
 };
 
 /// Where a run is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoundPhase {
     /// Waits until enough participants are present, and not before `not_before`.
@@ -28,6 +29,21 @@ pub enum RoundPhase {
         target: usize,
         /// Who was asked, and where each one is.
         cohort: BTreeMap<ParticipantName, Member>,
+        /// With which keys updates are masked, where they are.
+        session: Option<Session>,
+    },
+    /// Masked updates are in, and those whose they are agree on taking the masks off their sum.
+    Unmasking {
+        /// When the attempt began.
+        began: Timestamp,
+        /// How many were asked.
+        cohort_size: usize,
+        /// The updates.
+        contributions: BTreeMap<ParticipantName, Receipt>,
+        /// How far they are.
+        session: Session,
+        /// Who will not answer, and why.
+        out: BTreeMap<ParticipantName, OutReason>,
     },
     /// The edge combines the updates.
     Aggregating {
@@ -37,6 +53,8 @@ pub enum RoundPhase {
         cohort_size: usize,
         /// The updates.
         contributions: BTreeMap<ParticipantName, Receipt>,
+        /// For masked updates: what takes the masks off their sum.
+        session: Option<Arc<CoordinatorSession>>,
     },
     /// Over.
     Ended(RunEnd),
@@ -56,7 +74,7 @@ pub enum Hold {
 }
 
 /// Where one member of the cohort is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Member {
     /// Has the task and is connected.
@@ -92,6 +110,11 @@ pub enum OutReason {
         /// The words it was told.
         message: String,
     },
+    /// It is connected, and did not answer within the time-out `absence`.
+    Silent {
+        /// What it did not answer.
+        stage: Stage,
+    },
 }
 
 impl std::fmt::Display for OutReason {
@@ -100,12 +123,13 @@ impl std::fmt::Display for OutReason {
             Self::Absent => f.write_str("was disconnected for too long"),
             Self::Declined { code, message } => write!(f, "declined: {code}: {message}"),
             Self::Refused { code, message } => write!(f, "its update was refused: {code}: {message}"),
+            Self::Silent { stage } => write!(f, "did not answer {stage} in time"),
         }
     }
 }
 
 /// Why an attempt was abandoned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AbandonReason {
     /// Too many members are out: the quorum cannot be met any more.
@@ -129,6 +153,13 @@ pub enum AbandonReason {
         /// Why.
         reason: String,
     },
+    /// The participants' keys or answers were not enough for secure aggregation. Nothing was unmasked.
+    SecureAggregation {
+        /// Why.
+        reason: String,
+        /// Who is out, and why.
+        out: BTreeMap<ParticipantName, OutReason>,
+    },
 }
 
 impl std::fmt::Display for AbandonReason {
@@ -142,12 +173,16 @@ impl std::fmt::Display for AbandonReason {
                 write!(f, "the deadline passed with {reported} updates, and the quorum is {quorum}")
             }
             Self::Aggregation { reason } => write!(f, "the updates could not be combined: {reason}"),
+            Self::SecureAggregation { reason, out } => {
+                write!(f, "nothing was unmasked: {reason}")?;
+                out.iter().try_for_each(|(participant, reason)| write!(f, "; {participant} {reason}"))
+            }
         }
     }
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunEnd {
     /// All rounds are done.
@@ -165,7 +200,7 @@ pub enum RunEnd {
 }
 
 /// What became of one attempt at a round.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoundSummary {
     /// The round.
     pub round: RoundNumber,

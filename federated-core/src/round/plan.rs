@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::Fault,
-    ids::{JobName, ParticipantName},
+    ids::{Fingerprint, JobName, ParticipantName},
+    privacy::secagg::{PinnedRoster, Terms},
 };
 
 /// Why a plan makes no sense.
@@ -140,6 +141,19 @@ pub struct RunPlan {
     pub(super) seed: u64,
     pub(super) cohort: CohortPolicy,
     pub(super) timeouts: Timeouts,
+    pub(super) secure: Option<SecurePlan>,
+}
+
+/// How updates are aggregated securely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecurePlan {
+    /// What every session's header says.
+    pub terms: Terms,
+    /// What participants do, in every session's header: see [`training_hash`](crate::task::training_hash).
+    pub training: Fingerprint,
+    /// The participants' long-lived keys, where the coordinator has them: so that one with a wrong key fails alone. It
+    /// never delivers them.
+    pub roster: Option<PinnedRoster>,
 }
 
 impl RunPlan {
@@ -156,7 +170,19 @@ impl RunPlan {
         timeouts: Timeouts,
     ) -> Result<Self, PlanError> {
         cohort.check()?;
-        Ok(Self { job, rounds, attempts, seed, cohort, timeouts })
+        Ok(Self { job, rounds, attempts, seed, cohort, timeouts, secure: None })
+    }
+
+    /// The same with updates that are aggregated securely.
+    #[must_use]
+    pub fn secured(self, secure: SecurePlan) -> Self {
+        Self { secure: Some(secure), ..self }
+    }
+
+    /// How updates are aggregated securely, if they are.
+    #[must_use]
+    pub const fn secure(&self) -> Option<&SecurePlan> {
+        self.secure.as_ref()
     }
 
     /// The job.

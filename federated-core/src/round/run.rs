@@ -4,33 +4,31 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     AbandonReason, Command, Event, History, Hold, Member, OutReason, Receipt, RoundError, RoundPhase,
-    RoundSummary, RunEnd, RunPlan, WithdrawReason,
+    RoundSummary, RunEnd, RunPlan, UpdateKind, WithdrawReason,
 };
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
     metrics::Metrics,
     selection::ClientSelector,
     time::Timestamp,
+    update::ExampleCount,
 };
 
-/// A job under way. Plain data: it can be written down and read back after a restart ([`Run::resumed`]).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A job under way. What its events give, and nothing else: replayed after a restart, it goes on ([`Run::resumed`]).
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    plan: RunPlan,
+    pub(super) plan: RunPlan,
     round: RoundNumber,
     attempt: u32,
     /// The first attempt at this round since the run began or was last retried: attempts are counted from it.
     first_attempt: u32,
-    model: Digest,
-    phase: RoundPhase,
+    pub(super) model: Digest,
+    pub(super) phase: RoundPhase,
     hold: Option<Hold>,
     /// Who is connected. Connections do not outlive the process, so this is not written down.
-    #[serde(skip)]
-    present: BTreeSet<ParticipantName>,
+    pub(super) present: BTreeSet<ParticipantName>,
     history: History,
 }
 
@@ -61,8 +59,9 @@ impl Run {
         self.present.clear();
         let task = self.task();
         match &mut self.phase {
-            RoundPhase::Training { deadline, cohort, .. } => {
+            RoundPhase::Training { deadline, cohort, session, .. } => {
                 *deadline = deadline.after(away);
+                session.iter_mut().for_each(|session| session.since = now);
                 let working =
                     |member: &&mut Member| matches!(member, Member::Working | Member::Absent { .. });
                 cohort
@@ -71,9 +70,13 @@ impl Run {
                     .for_each(|member| *member = Member::Absent { since: now });
                 (self, Vec::new())
             }
-            RoundPhase::Aggregating { contributions, .. } => {
-                let contributions = contributions.clone();
-                (self, vec![Command::Aggregate { task, contributions }])
+            RoundPhase::Unmasking { session, .. } => {
+                session.since = now;
+                (self, Vec::new())
+            }
+            RoundPhase::Aggregating { contributions, session, .. } => {
+                let (contributions, session) = (contributions.clone(), session.clone());
+                (self, vec![Command::Aggregate { task, contributions, session }])
             }
             RoundPhase::Gathering { .. } | RoundPhase::Ended(_) => (self, Vec::new()),
         }
@@ -163,9 +166,17 @@ impl Run {
                 self.set_member(&participant, &task, Member::Out(reason));
             }
             // Stopped while the edge was combining, and perhaps retried.
-            Event::ModelPublished { task, .. } | Event::AggregationFailed { task, .. }
+            Event::ModelPublished { task, .. }
+            | Event::SumPublished { task, .. }
+            | Event::AggregationFailed { task, .. }
                 if self.has_ended() || self.is_past(&task) => {}
-            Event::ModelPublished { task, model } => self.published(&task, model, now, &mut commands)?,
+            Event::ModelPublished { task, model } => {
+                self.published(&task, model, None, now, &mut commands)?;
+            }
+            Event::SumPublished { task, model, examples, metrics } => {
+                self.published(&task, model, Some((examples, metrics)), now, &mut commands)?;
+            }
+            Event::Answered { participant, task, message } => self.answered(&participant, &task, message),
             Event::AggregationFailed { task, reason } => {
                 self.check_aggregating(&task)?;
                 self.abandon(AbandonReason::Aggregation { reason }, now, &mut commands);
@@ -188,6 +199,7 @@ impl Run {
             let task = TaskId { job: self.plan.job.clone(), round: self.round, attempt: self.attempt };
             commands.push(Command::Dispatch { participant: participant.clone(), task, deadline: *deadline });
         }
+        commands.extend(self.tell(&participant));
         self.present.insert(participant);
     }
 
@@ -205,10 +217,19 @@ impl Run {
         if *task != self.task() {
             return;
         }
-        if let RoundPhase::Training { cohort, .. } = &mut self.phase
-            && let Some(member @ (Member::Working | Member::Absent { .. })) = cohort.get_mut(participant)
-        {
-            *member = state;
+        match (&mut self.phase, state) {
+            (RoundPhase::Training { cohort, .. }, state) => {
+                if let Some(member @ (Member::Working | Member::Absent { .. })) = cohort.get_mut(participant)
+                {
+                    *member = state;
+                }
+            }
+            (RoundPhase::Unmasking { contributions, out, .. }, Member::Out(reason))
+                if contributions.contains_key(participant) =>
+            {
+                out.entry(participant.clone()).or_insert(reason);
+            }
+            _ => {}
         }
     }
 
@@ -216,7 +237,9 @@ impl Run {
     fn advance(&mut self, selector: &dyn ClientSelector, now: Timestamp, commands: &mut Vec<Command>) {
         self.begin_if_due(selector, now, commands);
         self.expel_absent(now);
+        self.exchange_keys(now, commands);
         self.close_if_due(now, commands);
+        self.unmask(now, commands);
         // An attempt that was abandoned just now is tried again at once when there is no pause.
         self.begin_if_due(selector, now, commands);
         self.wake(now, commands);
@@ -234,7 +257,7 @@ impl Run {
             return;
         }
         let task = self.task();
-        let count = self.plan.cohort.selected(candidates.len());
+        let count = self.most_selected(self.plan.cohort.selected(candidates.len()));
         let chosen = selector.select(self.plan.seed, &task, &candidates, count);
         let deadline = now.after(self.plan.timeouts.deadline);
         commands.extend(chosen.iter().map(|participant| Command::Dispatch {
@@ -242,9 +265,10 @@ impl Run {
             task: task.clone(),
             deadline,
         }));
-        let target = self.plan.cohort.target(candidates.len());
+        let target = self.plan.cohort.target(candidates.len()).min(count);
         let cohort = chosen.into_iter().map(|participant| (participant, Member::Working)).collect();
-        self.phase = RoundPhase::Training { began: now, deadline, target, cohort };
+        let session = self.new_session(now);
+        self.phase = RoundPhase::Training { began: now, deadline, target, cohort, session };
     }
 
     fn expel_absent(&mut self, now: Timestamp) {
@@ -268,11 +292,11 @@ impl Run {
             .values()
             .filter(|member| matches!(member, Member::Working | Member::Absent { .. }))
             .count();
-        let quorum = self.plan.cohort.quorum.get();
+        let quorum = self.quorum();
         let enough = reported as u64 >= u64::from(quorum);
         let possible = reported + pending;
         if enough && (reported >= *target || pending == 0 || now >= *deadline) {
-            self.close(commands);
+            self.close(now, commands);
         } else if (possible as u64) < u64::from(quorum) {
             let out = cohort.iter().filter_map(|(name, member)| match member {
                 Member::Out(reason) => Some((name.clone(), reason.clone())),
@@ -285,13 +309,13 @@ impl Run {
         }
     }
 
-    fn close(&mut self, commands: &mut Vec<Command>) {
+    fn close(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
         self.withdraw_all(WithdrawReason::RoundClosed, commands);
         let task = self.task();
-        let RoundPhase::Training { began, cohort, .. } = &mut self.phase else {
+        let RoundPhase::Training { began, cohort, session, .. } = &mut self.phase else {
             return;
         };
-        let (began, cohort_size) = (*began, cohort.len());
+        let (began, cohort_size, session) = (*began, cohort.len(), session.take());
         let contributions: BTreeMap<ParticipantName, Receipt> = std::mem::take(cohort)
             .into_iter()
             .filter_map(|(participant, member)| match member {
@@ -299,8 +323,14 @@ impl Run {
                 _ => None,
             })
             .collect();
-        commands.push(Command::Aggregate { task, contributions: contributions.clone() });
-        self.phase = RoundPhase::Aggregating { began, cohort_size, contributions };
+        if let Some(session) = session {
+            let out = BTreeMap::new();
+            self.phase = RoundPhase::Unmasking { began, cohort_size, contributions, session, out };
+            return self.announce_survivors(now, commands);
+        }
+        let session = None;
+        commands.push(Command::Aggregate { task, contributions: contributions.clone(), session: None });
+        self.phase = RoundPhase::Aggregating { began, cohort_size, contributions, session };
     }
 
     fn is_past(&self, task: &TaskId) -> bool {
@@ -319,11 +349,15 @@ impl Run {
         &mut self,
         task: &TaskId,
         model: Digest,
+        sum: Option<(u64, Metrics)>,
         now: Timestamp,
         commands: &mut Vec<Command>,
     ) -> Result<(), RoundError> {
         self.check_aggregating(task)?;
-        let summary = self.summary(Ok(model), now);
+        let mut summary = self.summary(Ok(model), now);
+        if let Some((examples, metrics)) = sum {
+            (summary.examples, summary.metrics) = (examples, metrics);
+        }
         self.record(summary, commands);
         self.model = model;
         if self.round.get() >= self.plan.rounds.get() {
@@ -336,7 +370,7 @@ impl Run {
         Ok(())
     }
 
-    fn abandon(&mut self, reason: AbandonReason, now: Timestamp, commands: &mut Vec<Command>) {
+    pub(super) fn abandon(&mut self, reason: AbandonReason, now: Timestamp, commands: &mut Vec<Command>) {
         self.withdraw_all(WithdrawReason::RoundAbandoned, commands);
         let summary = self.summary(Err(reason.clone()), now);
         self.record(summary, commands);
@@ -370,16 +404,22 @@ impl Run {
 
     /// Tells everyone who still works that the attempt goes on without them.
     fn withdraw_all(&self, reason: WithdrawReason, commands: &mut Vec<Command>) {
-        let RoundPhase::Training { cohort, .. } = &self.phase else {
-            return;
-        };
-        let working = cohort.iter().filter(|(_, member)| matches!(member, Member::Working));
-        let withdraw = |(participant, _): (&ParticipantName, _)| Command::Withdraw {
+        let withdraw = |participant: &ParticipantName| Command::Withdraw {
             participant: participant.clone(),
             task: self.task(),
             reason,
         };
-        commands.extend(working.map(withdraw));
+        match &self.phase {
+            RoundPhase::Training { cohort, .. } => {
+                let working = cohort.iter().filter(|(_, member)| matches!(member, Member::Working));
+                commands.extend(working.map(|(participant, _)| withdraw(participant)));
+            }
+            RoundPhase::Unmasking { contributions, out, .. } => {
+                let awaited = contributions.keys().filter(|name| !out.contains_key(*name));
+                commands.extend(awaited.filter(|name| self.present.contains(*name)).map(withdraw));
+            }
+            RoundPhase::Gathering { .. } | RoundPhase::Aggregating { .. } | RoundPhase::Ended(_) => {}
+        }
     }
 
     fn record(&mut self, summary: RoundSummary, commands: &mut Vec<Command>) {
@@ -392,7 +432,8 @@ impl Run {
         let none = BTreeMap::new();
         let (began, cohort_size, contributions) = match &self.phase {
             RoundPhase::Training { began, cohort, .. } => (*began, cohort.len(), &none),
-            RoundPhase::Aggregating { began, cohort_size, contributions } => {
+            RoundPhase::Unmasking { began, cohort_size, contributions, .. }
+            | RoundPhase::Aggregating { began, cohort_size, contributions, .. } => {
                 (*began, *cohort_size, contributions)
             }
             RoundPhase::Gathering { .. } | RoundPhase::Ended(_) => (now, 0, &none),
@@ -405,10 +446,8 @@ impl Run {
             ended: now,
             cohort_size,
             contributors: counted.keys().cloned().collect(),
-            examples: counted.values().map(|receipt| u64::from(receipt.examples)).sum(),
-            metrics: Metrics::weighted_mean(
-                counted.values().map(|receipt| (receipt.examples, &receipt.metrics)),
-            ),
+            examples: reports(counted).map(|(examples, _)| u64::from(examples)).sum(),
+            metrics: Metrics::weighted_mean(reports(counted)),
             outcome,
         }
     }
@@ -421,12 +460,24 @@ impl Run {
                     Member::Absent { since } => Some(since.after(self.plan.timeouts.absence)),
                     _ => None,
                 });
-                commands.push(Command::WakeAt(expiry.fold(*deadline, Ord::min)));
+                let silence = self.silence_ends();
+                commands.push(Command::WakeAt(expiry.chain(silence).fold(*deadline, Ord::min)));
             }
+            RoundPhase::Unmasking { .. } => commands.extend(self.silence_ends().map(Command::WakeAt)),
             RoundPhase::Gathering { not_before } if now < *not_before => {
                 commands.push(Command::WakeAt(*not_before))
             }
             RoundPhase::Gathering { .. } | RoundPhase::Aggregating { .. } | RoundPhase::Ended(_) => {}
         }
     }
+}
+
+/// What participants report beside updates that can be read.
+fn reports(
+    contributions: &BTreeMap<ParticipantName, Receipt>,
+) -> impl Iterator<Item = (ExampleCount, &Metrics)> + Clone {
+    contributions.values().filter_map(|receipt| match &receipt.kind {
+        UpdateKind::Open { examples, metrics, .. } => Some((*examples, metrics)),
+        UpdateKind::Masked => None,
+    })
 }
