@@ -6,8 +6,12 @@ use std::{env, fs, path::Path};
 const TRANSFERS: [&str; 3] = ["FetchModel", "SubmitUpdate", "DownloadModel"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files =
-        ["federated/v1/model.proto", "federated/v1/participation.proto", "federated/v1/operation.proto"];
+    let files = [
+        "federated/v1/model.proto",
+        "federated/v1/secure_aggregation.proto",
+        "federated/v1/participation.proto",
+        "federated/v1/operation.proto",
+    ];
     for file in files {
         println!("cargo::rerun-if-changed={file}");
     }

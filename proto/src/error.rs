@@ -69,6 +69,14 @@ pub enum WireError {
         /// The length announced.
         found: u64,
     },
+    /// A masked vector has another length than the job's terms give it.
+    #[error("expected a masked vector of {expected} bytes, found {found}")]
+    MaskedLength {
+        /// What the terms give.
+        expected: u64,
+        /// The length announced.
+        found: u64,
+    },
     /// A chunk does not start where the one before ended.
     #[error("expected a chunk at offset {expected}, found one at {found}")]
     ChunkOffset {
@@ -151,7 +159,7 @@ impl WireError {
             Self::Update(error) => error.reason(),
             Self::Compression(error) => error.reason(),
             Self::Encoding { .. } => ReasonCode::new("UPDATE_WRONG_ENCODING"),
-            Self::EncodedLength { .. } => ReasonCode::new("UPDATE_WRONG_SIZE"),
+            Self::EncodedLength { .. } | Self::MaskedLength { .. } => ReasonCode::new("UPDATE_WRONG_SIZE"),
             Self::ChunkOffset { .. } | Self::ChunkLength { .. } => ReasonCode::new("CHUNK_INVALID"),
             Self::Oversized { .. } => ReasonCode::new("UPLOAD_OVERSIZED"),
             Self::Truncated { .. } => ReasonCode::new("UPLOAD_TRUNCATED"),

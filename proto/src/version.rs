@@ -8,9 +8,11 @@ use crate::{WireError, v1};
 /// Lowest minor version spoken here.
 pub const MINOR_MIN: u32 = 0;
 /// Highest minor version spoken here.
-pub const MINOR_MAX: u32 = 1;
+pub const MINOR_MAX: u32 = 2;
 /// The lowest minor version in which a task may ask for an encoded update.
 pub const MINOR_ENCODINGS: u32 = 1;
+/// The lowest minor version in which a task may ask for a masked update.
+pub const MINOR_SECURE_AGGREGATION: u32 = 2;
 
 /// The highest minor version that both sides speak.
 ///
@@ -37,9 +39,9 @@ mod tests {
     fn the_highest_common_version_is_chosen() {
         let request =
             |minor_min, minor_max| v1::NegotiateRequest { minor_min, minor_max, software: String::new() };
-        assert_eq!(negotiate(&request(0, 7)), Ok(1), "a newer peer that still speaks ours");
+        assert_eq!(negotiate(&request(0, 7)), Ok(MINOR_MAX), "a newer peer that still speaks ours");
         assert_eq!(negotiate(&request(0, 0)), Ok(0), "an older peer");
-        assert!(matches!(negotiate(&request(2, 7)), Err(WireError::Version { .. })));
+        assert!(matches!(negotiate(&request(MINOR_MAX + 1, 7)), Err(WireError::Version { .. })));
         assert!(matches!(negotiate(&request(3, 2)), Err(WireError::Range { .. })));
     }
 }

@@ -28,6 +28,7 @@ impl v1::TrainTask {
             settings: task.settings.clone(),
             remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             encoding: encoding::to_wire(task.encoding),
+            secure_aggregation: task.secure.as_deref().map(Into::into),
         }
     }
 }
@@ -54,6 +55,7 @@ impl TryFrom<v1::TrainTask> for TrainTask {
             cohort_size: wire.cohort_size,
             encoding: encoding::from_wire("train.encoding", wire.encoding)?,
             settings: wire.settings,
+            secure: wire.secure_aggregation.map(TryInto::try_into).transpose()?.map(Box::new),
         })
     }
 }
@@ -78,6 +80,7 @@ mod tests {
             cohort_size: 4,
             encoding: "top-k:0.01+zstd".parse().unwrap(),
             settings: [("optimizer".to_owned(), "sgd".to_owned())].into(),
+            secure: None,
         }
     }
 

@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use federated_core::{
     compression::Encoding,
     ids::{Digest, TaskId},
     metrics::{MAX_METRICS, Metrics, MetricsError},
     model::{ModelError, ModelLayout},
+    round::UpdateKind,
     update::ExampleCount,
 };
 
@@ -12,7 +15,8 @@ use crate::{WireError, v1};
 
 /// What a checked [`v1::UpdateHeader`] says about the update that follows.
 ///
-/// The size is checked when parsing: it is one that so many values can have in that encoding.
+/// The size is checked when parsing: it is one that so many values can have in that encoding. That of a masked vector depends
+/// on the job, and is checked against it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateHeader {
     /// The task it answers.
@@ -21,14 +25,10 @@ pub struct UpdateHeader {
     pub layout: ModelLayout,
     /// BLAKE3 digest of its values as they travel.
     pub content: Digest,
-    /// How its values travel.
-    pub encoding: Encoding,
     /// How many bytes travel.
     pub bytes: u64,
-    /// Its weight.
-    pub examples: ExampleCount,
-    /// What else is reported.
-    pub metrics: Metrics,
+    /// How its values travel, and what is said beside them.
+    pub kind: UpdateKind,
 }
 
 impl TryFrom<v1::UpdateHeader> for UpdateHeader {
@@ -37,39 +37,56 @@ impl TryFrom<v1::UpdateHeader> for UpdateHeader {
     fn try_from(wire: v1::UpdateHeader) -> Result<Self, WireError> {
         let task = required("header.task", wire.task)?.try_into()?;
         let layout = ModelLayout::try_from(required("header.layout", wire.layout)?)?;
-        let encoding = encoding::from_wire("header.encoding", wire.encoding)?;
-        check_size(&layout, encoding, wire.size_bytes)?;
-        if wire.metrics.len() > MAX_METRICS {
-            return Err(MetricsError::TooMany { found: wire.metrics.len() }.into());
-        }
-        let mut metrics = Metrics::new();
-        for (name, value) in wire.metrics {
-            metrics.insert(name, value)?;
-        }
-        Ok(Self {
-            task,
-            layout,
-            content: digest("header.digest", &wire.digest)?,
-            encoding,
-            bytes: wire.size_bytes,
-            examples: ExampleCount::new(wire.examples)?,
-            metrics,
-        })
+        let (content, bytes) = (digest("header.digest", &wire.digest)?, wire.size_bytes);
+        let kind = match wire.masked {
+            Some(v1::MaskedInput {}) => {
+                if wire.examples != 0 || !wire.metrics.is_empty() || wire.encoding.is_some() {
+                    let (expected, found) = ("neither examples nor metrics nor encoding", "some of them");
+                    return Err(WireError::Unexpected { expected, found });
+                }
+                UpdateKind::Masked
+            }
+            None => {
+                let encoding = encoding::from_wire("header.encoding", wire.encoding)?;
+                check_size(&layout, encoding, bytes)?;
+                let (examples, metrics) = (ExampleCount::new(wire.examples)?, metrics(wire.metrics)?);
+                UpdateKind::Open { encoding, examples, metrics }
+            }
+        };
+        Ok(Self { task, layout, content, bytes, kind })
     }
 }
 
 impl From<&UpdateHeader> for v1::UpdateHeader {
     fn from(header: &UpdateHeader) -> Self {
-        Self {
+        let plain = Self {
             task: Some((&header.task).into()),
             layout: Some((&header.layout).into()),
             digest: Bytes::copy_from_slice(header.content.as_bytes()),
             size_bytes: header.bytes,
-            examples: header.examples.into(),
-            metrics: header.metrics.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            encoding: encoding::to_wire(header.encoding),
+            ..Self::default()
+        };
+        match &header.kind {
+            UpdateKind::Open { encoding, examples, metrics } => Self {
+                examples: (*examples).into(),
+                metrics: metrics.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                encoding: encoding::to_wire(*encoding),
+                ..plain
+            },
+            UpdateKind::Masked => Self { masked: Some(v1::MaskedInput {}), ..plain },
         }
     }
+}
+
+fn metrics(wire: BTreeMap<String, f64>) -> Result<Metrics, WireError> {
+    if wire.len() > MAX_METRICS {
+        return Err(MetricsError::TooMany { found: wire.len() }.into());
+    }
+    let mut metrics = Metrics::new();
+    for (name, value) in wire {
+        metrics.insert(name, value)?;
+    }
+    Ok(metrics)
 }
 
 fn check_size(layout: &ModelLayout, encoding: Encoding, found: u64) -> Result<(), WireError> {
@@ -99,10 +116,12 @@ mod tests {
             task: TaskId { job: "heart".parse().unwrap(), round: RoundNumber::FIRST, attempt: 1 },
             layout: ModelLayout::new(vec![TensorSpec::new("w", [2])]).unwrap(),
             content: Digest::of(b"update"),
-            encoding: "int8".parse().unwrap(),
             bytes: 10,
-            examples: ExampleCount::new(7).unwrap(),
-            metrics,
+            kind: UpdateKind::Open {
+                encoding: "int8".parse().unwrap(),
+                examples: ExampleCount::new(7).unwrap(),
+                metrics,
+            },
         }
     }
 
