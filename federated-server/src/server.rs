@@ -10,6 +10,8 @@ use federated_core::fault::Fault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "test-util")]
+use crate::coordinator::Lie;
 use crate::{
     config::{CoordinatorConfig, JournalConfig},
     coordinator::{Actor, Coordinator},
@@ -73,6 +75,8 @@ type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct FederatedServerBuilder {
     config: Option<CoordinatorConfig>,
     shutdown: Option<Shutdown>,
+    #[cfg(feature = "test-util")]
+    lie: Option<Lie>,
 }
 
 impl std::fmt::Debug for FederatedServerBuilder {
@@ -96,6 +100,14 @@ impl FederatedServerBuilder {
         self
     }
 
+    /// Makes the coordinator tell its participants other directives than it should: for tests of what they put up with.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn dangerous_lie(mut self, lie: Lie) -> Self {
+        self.lie = Some(lie);
+        self
+    }
+
     /// Opens the state folder, reads back unfinished jobs and binds the address. Nothing is served yet.
     ///
     /// # Errors
@@ -103,7 +115,12 @@ impl FederatedServerBuilder {
     pub async fn build(self) -> Result<FederatedServer, ServerError> {
         let config = self.config.ok_or(ServerError::NoConfig)?;
         let tls = tls::server_config(&config.tls, SystemTime::now())?;
-        let (store, actor, coordinator) = load(&config).await?;
+        #[cfg_attr(not(feature = "test-util"), expect(unused_mut, reason = "only a test makes it lie"))]
+        let (store, mut actor, coordinator) = load(&config).await?;
+        #[cfg(feature = "test-util")]
+        if let Some(lie) = self.lie {
+            actor.lie(lie);
+        }
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| ServerError::Listen { address, source })?;

@@ -82,7 +82,9 @@ fn receipts(job: &Job) -> Vec<(&ParticipantName, &Receipt)> {
             });
             reported.collect()
         }
-        RoundPhase::Aggregating { contributions, .. } => contributions.iter().collect(),
+        RoundPhase::Unmasking { contributions, .. } | RoundPhase::Aggregating { contributions, .. } => {
+            contributions.iter().collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use federated_core::{
     job::{Entry, JobEvent, JobTerms},
     metrics::Metrics,
     model::{ModelLayout, TensorSpec, values_to_le_bytes},
-    round::{Event, Receipt},
+    round::{Event, Receipt, UpdateKind},
     time::Timestamp,
     update::ExampleCount,
 };
@@ -46,10 +46,12 @@ async fn coordinator(dir: &Path) -> CoordinatorConfig {
     partial.finish(&layout).unwrap();
     let receipt = Receipt {
         content,
-        encoding: Encoding::PLAIN,
         bytes: 8,
-        examples: ExampleCount::new(1).unwrap(),
-        metrics: Metrics::new(),
+        kind: UpdateKind::Open {
+            encoding: Encoding::PLAIN,
+            examples: ExampleCount::new(1).unwrap(),
+            metrics: Metrics::new(),
+        },
     };
     let stored = Event::UpdateStored { participant: names[0].clone(), task, receipt };
     let events = [

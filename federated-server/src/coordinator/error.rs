@@ -1,7 +1,7 @@
 use federated_core::{
     fault::{Fault, ReasonCode},
     ids::JobName,
-    round::AdmissionError,
+    round::{AdmissionError, AnswerError},
 };
 
 use crate::store::StoreError;
@@ -13,6 +13,9 @@ pub enum CoordinatorError {
     /// An update is not wanted.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// An answer in secure aggregation is not wanted.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
     /// There is no such job.
     #[error("there is no job `{job}`; `status` lists the jobs")]
     JobUnknown {
@@ -57,6 +60,7 @@ impl CoordinatorError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Admission(error) => error.fault(),
+            Self::Answer(error) => error.fault(),
             Self::JobUnknown { .. }
             | Self::JobExists { .. }
             | Self::JobEnded { .. }
@@ -72,6 +76,7 @@ impl CoordinatorError {
     pub const fn reason(&self) -> ReasonCode {
         match self {
             Self::Admission(error) => error.reason(),
+            Self::Answer(error) => error.reason(),
             Self::JobUnknown { .. } => ReasonCode::new("JOB_UNKNOWN"),
             Self::JobExists { .. } => ReasonCode::new("JOB_EXISTS"),
             Self::JobEnded { .. } => ReasonCode::new("JOB_ENDED"),

@@ -1,6 +1,7 @@
 use federated_core::{
     config::JobConfig,
     ids::{Digest, JobName, ParticipantName, TaskId},
+    privacy::secagg::ParticipantMessage,
     round::OutReason,
 };
 use federated_proto::{
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     CoordinatorError,
-    message::{Admitted, Directives, Message, Order, Reply, SessionId},
+    message::{Admitted, Directives, Message, Order, Published, Reply, SessionId},
 };
 
 /// How many messages may wait for the actor.
@@ -111,7 +112,17 @@ impl Coordinator {
         self.tell(Message::Downloaded { model, bytes }).await;
     }
 
-    pub(super) async fn aggregated(&self, task: TaskId, result: Result<Digest, String>) {
+    /// Answers a stage of secure aggregation; answered when that is durable.
+    pub(crate) async fn answered(
+        &self,
+        participant: ParticipantName,
+        task: TaskId,
+        message: ParticipantMessage,
+    ) -> Result<(), CoordinatorError> {
+        self.ask(|reply| Message::Answered { participant, task, message: Box::new(message), reply }).await
+    }
+
+    pub(super) async fn aggregated(&self, task: TaskId, result: Result<Published, String>) {
         self.tell(Message::Aggregated { task, result }).await;
     }
 }

@@ -2,8 +2,10 @@ use federated_core::{
     compression::Encoding,
     config::JobConfig,
     ids::{Digest, JobName, ParticipantName, TaskId},
+    metrics::Metrics,
     model::ModelLayout,
-    round::OutReason,
+    privacy::secagg::ParticipantMessage,
+    round::{OutReason, UpdateKind},
 };
 use federated_proto::{
     WireError,
@@ -34,23 +36,47 @@ pub(crate) enum Admitted {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(super) layout: ModelLayout,
-    /// The job's encoding; plain ones are wanted too.
-    pub(super) encoding: Encoding,
+    pub(super) form: WantedForm,
+}
+
+/// How an update must travel.
+#[derive(Debug)]
+pub(super) enum WantedForm {
+    /// In this encoding, or plain.
+    Open(Encoding),
+    /// As a masked vector of so many bytes.
+    Masked { bytes: u64 },
 }
 
 impl Wanted {
     /// Whether the update that is announced is what is wanted.
     pub(crate) fn check(&self, header: &UpdateHeader) -> Result<(), WireError> {
         self.layout.check_same(&header.layout)?;
-        if header.encoding.is_plain() || header.encoding == self.encoding {
-            return Ok(());
-        }
         let plain = Encoding::PLAIN;
-        let expected = match self.encoding {
-            Encoding::PLAIN => format!("{plain}: the job does not compress"),
-            encoding => format!("{encoding}, as the task says, or {plain}"),
+        let (expected, found) = match (&self.form, &header.kind) {
+            (WantedForm::Masked { bytes }, UpdateKind::Masked) if header.bytes == *bytes => return Ok(()),
+            (WantedForm::Masked { bytes: expected }, UpdateKind::Masked) => {
+                let (expected, found) = (*expected, header.bytes);
+                return Err(WireError::MaskedLength { expected, found });
+            }
+            (WantedForm::Masked { .. }, UpdateKind::Open { encoding, .. }) => {
+                ("a masked vector, as the task says".to_owned(), encoding.to_string())
+            }
+            (WantedForm::Open(_), UpdateKind::Masked) => {
+                ("an update that is not masked".to_owned(), "a masked vector".to_owned())
+            }
+            (WantedForm::Open(wanted), UpdateKind::Open { encoding, .. })
+                if encoding.is_plain() || encoding == wanted =>
+            {
+                return Ok(());
+            }
+            (WantedForm::Open(Encoding::PLAIN), UpdateKind::Open { encoding, .. }) => {
+                (format!("{plain}: the job does not compress"), encoding.to_string())
+            }
+            (WantedForm::Open(wanted), UpdateKind::Open { encoding, .. }) => {
+                (format!("{wanted}, as the task says, or {plain}"), encoding.to_string())
+            }
         };
-        let found = header.encoding.to_string();
         Err(WireError::Encoding { field: "header.encoding", expected, found })
     }
 }
@@ -69,17 +95,70 @@ pub enum Order {
     Retry,
 }
 
+/// A new model.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) model: Digest,
+    /// Of masked updates: the examples behind their sum, and the metrics in it.
+    pub(super) sum: Option<(u64, Metrics)>,
+}
+
 /// What the network tells the actor.
 #[derive(Debug)]
 pub(super) enum Message {
-    Attend { participant: ParticipantName, minor: u32, directives: Directives, reply: Reply<SessionId> },
-    Leave { participant: ParticipantName, session: SessionId },
-    Admit { participant: ParticipantName, task: TaskId, content: Digest, reply: Reply<Admitted> },
-    Stored { participant: ParticipantName, header: Box<UpdateHeader>, reply: Reply<()> },
-    Failed { participant: ParticipantName, task: TaskId, reason: OutReason },
-    Downloaded { model: Digest, bytes: u64 },
-    Aggregated { task: TaskId, result: Result<Digest, String> },
-    Start { config: Box<JobConfig>, model: ModelContent, reply: Reply<()> },
-    Order { job: JobName, order: Order, operator: String, reply: Reply<()> },
-    Status { job: Option<JobName>, reply: Reply<v1::StatusReport> },
+    Attend {
+        participant: ParticipantName,
+        minor: u32,
+        directives: Directives,
+        reply: Reply<SessionId>,
+    },
+    Leave {
+        participant: ParticipantName,
+        session: SessionId,
+    },
+    Admit {
+        participant: ParticipantName,
+        task: TaskId,
+        content: Digest,
+        reply: Reply<Admitted>,
+    },
+    Stored {
+        participant: ParticipantName,
+        header: Box<UpdateHeader>,
+        reply: Reply<()>,
+    },
+    Failed {
+        participant: ParticipantName,
+        task: TaskId,
+        reason: OutReason,
+    },
+    Answered {
+        participant: ParticipantName,
+        task: TaskId,
+        message: Box<ParticipantMessage>,
+        reply: Reply<()>,
+    },
+    Downloaded {
+        model: Digest,
+        bytes: u64,
+    },
+    Aggregated {
+        task: TaskId,
+        result: Result<Published, String>,
+    },
+    Start {
+        config: Box<JobConfig>,
+        model: ModelContent,
+        reply: Reply<()>,
+    },
+    Order {
+        job: JobName,
+        order: Order,
+        operator: String,
+        reply: Reply<()>,
+    },
+    Status {
+        job: Option<JobName>,
+        reply: Reply<v1::StatusReport>,
+    },
 }

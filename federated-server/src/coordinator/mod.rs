@@ -18,3 +18,5 @@ pub use error::CoordinatorError;
 pub use handle::Coordinator;
 pub(crate) use message::Admitted;
 pub use message::Order;
+#[cfg(feature = "test-util")]
+pub use sessions::Lie;

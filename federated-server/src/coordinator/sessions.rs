@@ -9,11 +9,23 @@ use tonic::{Code, Status};
 
 use super::message::{Directives, SessionId};
 
+/// What a coordinator of a test says in place of a directive.
+#[cfg(feature = "test-util")]
+pub type Lie = Box<dyn Fn(&ParticipantName, v1::directive::Kind) -> Vec<v1::directive::Kind> + Send + Sync>;
+
 /// Who is connected.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Sessions {
     open: BTreeMap<ParticipantName, Session>,
     next: SessionId,
+    #[cfg(feature = "test-util")]
+    pub(super) lie: Option<Lie>,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").field("open", &self.open).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -54,6 +66,14 @@ impl Sessions {
 
     /// Sends a directive; false when the participant is not connected or does not read.
     pub(super) fn send(&self, participant: &ParticipantName, kind: v1::directive::Kind) -> bool {
+        #[cfg(feature = "test-util")]
+        if let Some(lie) = &self.lie {
+            return lie(participant, kind).into_iter().all(|kind| self.send_as_is(participant, kind));
+        }
+        self.send_as_is(participant, kind)
+    }
+
+    fn send_as_is(&self, participant: &ParticipantName, kind: v1::directive::Kind) -> bool {
         let directive = v1::Directive { kind: Some(kind) };
         self.open.get(participant).is_some_and(|session| session.directives.try_send(Ok(directive)).is_ok())
     }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use federated_core::{
     ids::{Digest, ParticipantName},
     job::{Incident, Job, Traffic},
+    privacy::secagg::{CoordinatorSession, Stage},
     round::{Hold, Member, RoundPhase, RoundSummary, RunEnd},
 };
 use federated_proto::{convert::ModelContent, refusal::cut, v1};
@@ -68,7 +69,11 @@ fn state(job: &Job) -> (v1::JobState, String) {
                 format!("waits for participants: {needed} are needed, {found} are present"),
             )
         }
+        RoundPhase::Training { session: Some(session), .. } if job.run().hold().is_none() => {
+            (v1::JobState::Training, answers(&session.state))
+        }
         RoundPhase::Training { .. } => (v1::JobState::Training, held(job.run().hold()).1),
+        RoundPhase::Unmasking { session, .. } => (v1::JobState::Aggregating, answers(&session.state)),
         RoundPhase::Aggregating { .. } => (v1::JobState::Aggregating, held(job.run().hold()).1),
         RoundPhase::Ended(RunEnd::Completed) => (v1::JobState::Completed, String::new()),
         RoundPhase::Ended(RunEnd::Failed { reason }) => (v1::JobState::Failed, reason.to_string()),
@@ -76,6 +81,16 @@ fn state(job: &Job) -> (v1::JobState, String) {
             (v1::JobState::Stopped, format!("stopped by {operator}"))
         }
         _ => (v1::JobState::Unspecified, String::new()),
+    }
+}
+
+/// How far a session of secure aggregation is.
+fn answers(session: &CoordinatorSession) -> String {
+    match (session.stage(), session.needed()) {
+        (Stage::MaskedInput, _) => String::new(),
+        (stage, (found, least)) => {
+            format!("secure aggregation: {found} have answered {stage}, at least {least} are needed")
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use federated_core::ids::ParticipantName;
+use federated_core::{ids::ParticipantName, round::UpdateKind};
 use federated_proto::convert::UpdateHeader;
 use tokio::{
     runtime::Handle,
@@ -177,8 +177,12 @@ impl Upload {
     }
 
     fn open(&self, offset: u64) -> Result<PartialUpdate, StoreError> {
-        let UpdateHeader { task, layout, content, encoding, bytes, .. } = &self.header;
-        let form = UpdateForm { encoding: *encoding, elements: layout.elements(), bytes: *bytes };
+        let UpdateHeader { task, layout, content, bytes, kind } = &self.header;
+        let encoding = match kind {
+            UpdateKind::Open { encoding, .. } => Some(*encoding),
+            UpdateKind::Masked => None,
+        };
+        let form = UpdateForm { encoding, elements: layout.elements(), bytes: *bytes };
         self.store.resume_upload(task, &self.participant, *content, form, offset)
     }
 }

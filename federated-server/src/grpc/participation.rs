@@ -124,6 +124,17 @@ impl participation_server::Participation for Participation {
         }
     }
 
+    async fn answer_session(
+        &self,
+        request: Request<v1::AnswerSessionRequest>,
+    ) -> Result<Response<v1::AnswerSessionResponse>, Status> {
+        let participant = peer::participant(request.extensions(), &self.services.roster)?;
+        let (task, message) = request.into_inner().try_into().map_err(|error| invalid(&error))?;
+        let answered = self.services.coordinator.answered(participant, task, message).await;
+        answered.map_err(|error| refused(&error))?;
+        Ok(Response::new(v1::AnswerSessionResponse {}))
+    }
+
     async fn decline_task(
         &self,
         request: Request<v1::DeclineTaskRequest>,

@@ -4,6 +4,7 @@ use federated_core::{
     compression::{BlockDecoder, BlockReader, CompressionError, Encoding},
     ids::{Digest, DigestBuilder},
     model::{MAX_MAGNITUDE, ModelLayout, check_values},
+    privacy::secagg::VectorPlan,
 };
 use federated_proto::WireError;
 
@@ -34,8 +35,8 @@ pub(super) fn check(file: impl Read, layout: &ModelLayout, path: &Path) -> Resul
 /// How the bytes of an update stand for its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpdateForm {
-    /// How a value becomes bytes.
-    pub encoding: Encoding,
+    /// How a value becomes bytes. `None`: it is a masked vector, of which nothing can be seen but its length.
+    pub encoding: Option<Encoding>,
     /// How many values there are.
     pub elements: u64,
     /// How many bytes they are.
@@ -43,10 +44,17 @@ pub struct UpdateForm {
 }
 
 impl UpdateForm {
+    /// The vector that this plan makes of an update, masked: only its length can be checked.
+    #[must_use]
+    pub fn masked(plan: &VectorPlan, layout: &ModelLayout) -> Self {
+        let elements = layout.elements();
+        Self { encoding: None, elements, bytes: plan.byte_len(elements) }
+    }
+
     /// Values as they are in memory, four bytes each.
     #[must_use]
     pub fn plain(layout: &ModelLayout) -> Self {
-        Self { encoding: Encoding::PLAIN, elements: layout.elements(), bytes: layout.bytes() }
+        Self { encoding: Some(Encoding::PLAIN), elements: layout.elements(), bytes: layout.bytes() }
     }
 }
 
@@ -66,6 +74,7 @@ pub(super) struct ContentCheck {
 enum Values {
     Plain(ValueScan),
     Encoded(Box<BlockScan>),
+    Masked,
 }
 
 /// Why an update cannot be used.
@@ -80,10 +89,10 @@ pub(super) struct WrongContent {
 
 impl ContentCheck {
     pub(super) fn new(form: UpdateForm) -> Self {
-        let values = if form.encoding.is_plain() {
-            Values::Plain(ValueScan::default())
-        } else {
-            Values::Encoded(Box::new(BlockScan::new(form)))
+        let values = match form.encoding {
+            None => Values::Masked,
+            Some(encoding) if encoding.is_plain() => Values::Plain(ValueScan::default()),
+            Some(encoding) => Values::Encoded(Box::new(BlockScan::new(encoding, form.elements))),
         };
         Self { digest: DigestBuilder::new(), length: 0, expected: form.bytes, values }
     }
@@ -95,6 +104,7 @@ impl ContentCheck {
         match &mut self.values {
             Values::Plain(scan) => scan.update(bytes),
             Values::Encoded(scan) => scan.update(bytes),
+            Values::Masked => {}
         }
     }
 
@@ -120,7 +130,7 @@ impl ContentCheck {
             return Err(WireError::Oversized { expected });
         }
         match &self.values {
-            Values::Plain(ValueScan { unusable: None, .. }) => Ok(()),
+            Values::Masked | Values::Plain(ValueScan { unusable: None, .. }) => Ok(()),
             Values::Plain(ValueScan { unusable: Some((element, value)), .. }) => {
                 Ok(check_values(layout, *element, &[*value])?)
             }
@@ -150,7 +160,7 @@ struct BlockScan {
 }
 
 impl BlockScan {
-    fn new(UpdateForm { encoding, elements, .. }: UpdateForm) -> Self {
+    fn new(encoding: Encoding, elements: u64) -> Self {
         let (reader, decoder) = (BlockReader::new(encoding, elements), BlockDecoder::new(encoding));
         Self { reader, decoder, values: Vec::new(), wrong: None }
     }
@@ -315,7 +325,7 @@ mod tests {
 
     fn judge_encoded(encoding: &str, bytes: &[u8], elements: usize, piece: usize) -> Result<(), WireError> {
         let layout = layout(elements);
-        let encoding = encoding.parse().unwrap();
+        let encoding = Some(encoding.parse().unwrap());
         let form = UpdateForm { encoding, elements: layout.elements(), bytes: bytes.len() as u64 };
         let mut check = ContentCheck::new(form);
         bytes.chunks(piece).for_each(|piece| check.update(piece));

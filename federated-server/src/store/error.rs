@@ -6,6 +6,7 @@ use federated_core::{
     fault::{Fault, ReasonCode},
     ids::{Digest, JobName},
     job::ReplayError,
+    privacy::secagg::{MaskError, VectorError},
 };
 use federated_proto::WireError;
 
@@ -150,6 +151,12 @@ pub enum StoreError {
     /// The updates cannot be combined.
     #[error(transparent)]
     Aggregate(#[from] AggregateError),
+    /// Masks cannot be taken away.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
+    /// The sum of masked updates is not what it must be.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
 }
 
 impl StoreError {
@@ -173,6 +180,8 @@ impl StoreError {
             Self::UnknownModel { .. } => Fault::Peer,
             Self::Content(error) => error.fault(),
             Self::Aggregate(error) => error.fault(),
+            Self::Mask(error) => error.fault(),
+            Self::Vector(error) => error.fault(),
         }
     }
 
@@ -195,7 +204,7 @@ impl StoreError {
             | Self::ObjectStore { .. }
             | Self::Log { .. }
             | Self::Record { .. } => ReasonCode::new("STORAGE_UNAVAILABLE"),
-            Self::Aggregate(_) => ReasonCode::new("INTERNAL"),
+            Self::Aggregate(_) | Self::Mask(_) | Self::Vector(_) => ReasonCode::new("INTERNAL"),
         }
     }
 

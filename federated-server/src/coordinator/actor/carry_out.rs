@@ -5,18 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use federated_core::{
     ids::{JobName, ParticipantName, TaskId},
     job::{Job, JobEvent},
-    round::{Command, Receipt, RoundSummary},
+    privacy::secagg::CoordinatorSession,
+    round::{Command, OutReason, Receipt, RoundSummary},
 };
 use federated_proto::{
     v1::{self, directive::Kind},
-    version::MINOR_ENCODINGS,
+    version::{MINOR_ENCODINGS, MINOR_SECURE_AGGREGATION},
 };
 
-use super::{Actor, blocking};
-use crate::{
-    coordinator::status,
-    store::{Division, Reduction},
-};
+use super::{Actor, blocking, combine::Combination};
+use crate::coordinator::status;
 
 impl Actor {
     pub(super) fn carry_out(&mut self, name: &JobName, command: Command) {
@@ -24,8 +22,12 @@ impl Actor {
         match command {
             // What came in the same batch may have closed the round.
             Command::Dispatch { participant, task, deadline } if job.run().expects(&participant, &task) => {
+                let minor = self.sessions.minor(&participant);
+                if job.terms().plan.secure().is_some() && minor < MINOR_SECURE_AGGREGATION {
+                    return self.speaks_too_little(participant, task, minor);
+                }
                 // An older participant would not see which encoding is asked for, and sends plain values.
-                let encodings = self.sessions.minor(&participant) >= MINOR_ENCODINGS;
+                let encodings = minor >= MINOR_ENCODINGS;
                 let task = job.task_for(&participant, encodings);
                 let train = v1::TrainTask::new(&task, deadline.since(self.clock.now()));
                 self.sessions.send(&participant, Kind::Train(train));
@@ -35,7 +37,15 @@ impl Actor {
                 let message = "the round goes on without this update".to_owned();
                 self.sessions.send(&participant, Kind::Withdraw(v1::Withdraw { id, reason, message }));
             }
-            Command::Aggregate { task, contributions } => self.aggregate(job, task, contributions),
+            Command::Tell { participant, task } => {
+                if let Some(told) = job.run().told(&participant).filter(|_| job.run().task() == task) {
+                    let (task, message) = (Some((&task).into()), Some((&told).into()));
+                    self.sessions.send(&participant, Kind::Secure(v1::SecureDirective { task, message }));
+                }
+            }
+            Command::Aggregate { task, contributions, session } => {
+                self.aggregate(job, task, contributions, session);
+            }
             Command::RoundEnded(summary) => self.round_ended(name, &summary),
             Command::Finished(end) => {
                 tracing::info!(job = %name, ?end, "ended");
@@ -46,20 +56,38 @@ impl Actor {
         }
     }
 
-    fn aggregate(&self, job: &Job, task: TaskId, contributions: BTreeMap<ParticipantName, Receipt>) {
+    /// A participant of an older version does not know secure aggregation, and would send its update in the clear.
+    fn speaks_too_little(&mut self, participant: ParticipantName, task: TaskId, minor: u32) {
+        let message = format!(
+            "expected minor version {MINOR_SECURE_AGGREGATION} for secure aggregation, found {minor}; update the participant"
+        );
+        let reason = OutReason::Refused { code: "VERSION_UNSUPPORTED".to_owned(), message };
+        self.failed(participant, task, reason);
+    }
+
+    fn aggregate(
+        &self,
+        job: &Job,
+        task: TaskId,
+        contributions: BTreeMap<ParticipantName, Receipt>,
+        session: Option<Arc<CoordinatorSession>>,
+    ) {
         let (store, handle) = (Arc::clone(&self.store), self.handle.clone());
         let verify = self.interrupted.contains(&task);
-        let (layout, base, strategy) = (job.terms().layout.clone(), job.run().model(), job.strategy());
+        let combination = Combination {
+            task: task.clone(),
+            layout: job.terms().layout.clone(),
+            base: job.run().model(),
+            strategy: job.strategy(),
+            contributions,
+            session,
+            verify,
+        };
         tokio::spawn(async move {
-            let attempt = task.clone();
-            let result = blocking(move || {
-                let (task, layout, contributions) = (&attempt, &layout, &contributions);
-                let (strategy, division) = (strategy.as_ref(), Division::default());
-                Reduction { task, layout, base, contributions, strategy, division, verify }.run(&store)
-            });
+            let result = blocking(move || Ok(combination.run(&store)));
             // A panic ends the attempt with a reason; without an answer the round would wait for ever.
             let result = match tokio::spawn(result).await {
-                Ok(result) => result.map_err(|error| error.to_string()),
+                Ok(result) => result.map_err(|error| error.to_string()).flatten(),
                 Err(error) => Err(format!("an internal error: {error}")),
             };
             handle.aggregated(task, result).await;

@@ -2,9 +2,11 @@
 //! answers and acts.
 //!
 //! Read in this order: [`Actor`] is the loop; `jobs` is what operators want of jobs, and when which one runs;
-//! `participants` is what participants do; `carry_out` what is done when a round machine commands it.
+//! `participants` is what participants do; `carry_out` what is done when a round machine commands it, and `combine` how
+//! updates become a model then.
 
 mod carry_out;
+mod combine;
 mod jobs;
 mod participants;
 
@@ -27,10 +29,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "test-util")]
+use super::Lie;
 use super::{
     Coordinator, CoordinatorError,
     clock::Clock,
-    message::{Message, Reply},
+    message::{Message, Published, Reply},
     sessions::Sessions,
 };
 use crate::{
@@ -255,6 +259,12 @@ impl Actor {
         }
     }
 
+    /// From now on participants are told something else.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn lie(&mut self, lie: Lie) {
+        self.sessions.lie = Some(lie);
+    }
+
     fn take(&mut self, message: Message) {
         match message {
             Message::Attend { participant, minor, directives, reply } => {
@@ -267,6 +277,10 @@ impl Actor {
             }
             Message::Stored { participant, header, reply } => self.stored(participant, *header, reply),
             Message::Failed { participant, task, reason } => self.failed(participant, task, reason),
+            Message::Answered { participant, task, message, reply } => {
+                let answered = self.answered(participant, task, *message);
+                self.reply(reply, answered);
+            }
             Message::Downloaded { model, bytes } => {
                 if let Some((name, _)) = self.jobs.iter().find(|(_, job)| job.needs(model)) {
                     *self.downloads.entry(name.clone()).or_default() += bytes;
@@ -275,7 +289,10 @@ impl Actor {
             Message::Aggregated { task, result } => {
                 let job = task.job.clone();
                 let event = match result {
-                    Ok(model) => Event::ModelPublished { task, model },
+                    Ok(Published { model, sum: None }) => Event::ModelPublished { task, model },
+                    Ok(Published { model, sum: Some((examples, metrics)) }) => {
+                        Event::SumPublished { task, model, examples, metrics }
+                    }
                     Err(reason) => Event::AggregationFailed { task, reason },
                 };
                 self.round(&job, event);

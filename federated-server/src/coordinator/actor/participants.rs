@@ -3,7 +3,8 @@
 use federated_core::{
     ids::{Digest, JobName, ParticipantName, TaskId},
     job::JobEvent,
-    round::{Admission, Event, OutReason, Receipt},
+    privacy::secagg::{MessageAdmission, ParticipantMessage},
+    round::{Admission, AnswerError, Event, OutReason, Receipt},
 };
 use federated_proto::{
     convert::UpdateHeader,
@@ -13,7 +14,7 @@ use federated_proto::{
 use super::Actor;
 use crate::coordinator::{
     CoordinatorError,
-    message::{Admitted, Directives, Reply, Wanted},
+    message::{Admitted, Directives, Reply, Wanted, WantedForm},
     status,
 };
 
@@ -70,21 +71,55 @@ impl Actor {
             Admission::Duplicate(receipt) => Ok(Admitted::Duplicate { bytes: receipt.bytes }),
             _ => {
                 let terms = job.terms();
-                Ok(Admitted::Welcome(Wanted { layout: terms.layout.clone(), encoding: terms.compression }))
+                let form = match terms.plan.secure() {
+                    None => WantedForm::Open(terms.compression),
+                    Some(secure) => {
+                        let bytes = secure.terms.vector().byte_len(terms.layout.elements());
+                        WantedForm::Masked { bytes }
+                    }
+                };
+                Ok(Admitted::Welcome(Wanted { layout: terms.layout.clone(), form }))
             }
         }
     }
 
     pub(super) fn stored(&mut self, participant: ParticipantName, header: UpdateHeader, reply: Reply<()>) {
-        let UpdateHeader { task, content, encoding, bytes, examples, metrics, .. } = header;
+        let UpdateHeader { task, content, bytes, kind, .. } = header;
         // The round may have closed while the bytes came.
         let admitted = self.admit(&participant, &task, content);
         if matches!(admitted, Ok(Admitted::Welcome(_))) {
-            tracing::info!(%participant, %task, examples = examples.get(), "update is durable");
-            let receipt = Receipt { content, encoding, bytes, examples, metrics };
+            tracing::info!(%participant, %task, bytes, "update is durable");
+            let receipt = Receipt { content, bytes, kind };
             self.round(&task.job.clone(), Event::UpdateStored { participant, task, receipt });
         }
         self.reply(reply, admitted.map(drop));
+    }
+
+    /// Takes what a participant answers in secure aggregation.
+    pub(super) fn answered(
+        &mut self,
+        participant: ParticipantName,
+        task: TaskId,
+        message: ParticipantMessage,
+    ) -> Result<(), CoordinatorError> {
+        let admitted = self.job(&task.job)?.run().admit_answer(&participant, &task, &message);
+        match admitted {
+            Ok(MessageAdmission::Welcome) => {
+                tracing::debug!(%participant, %task, stage = %message.stage(), "answered");
+                self.round(&task.job.clone(), Event::Answered { participant, task, message });
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let (code, message) = (error.reason().to_string(), error.to_string());
+                tracing::warn!(%participant, %task, code, "{message}");
+                // One whose keys or shares cannot be used has no further part; a late word changes nothing.
+                if matches!(error, AnswerError::Session(_)) {
+                    self.failed(participant, task, OutReason::Refused { code, message });
+                }
+                Err(error.into())
+            }
+        }
     }
 
     pub(super) fn failed(&mut self, participant: ParticipantName, task: TaskId, reason: OutReason) {

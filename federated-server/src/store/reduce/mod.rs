@@ -2,10 +2,12 @@
 //!
 //! Read in this order: [`Reduction`] is the whole, `columns` reads the same stretch of every update, `encoded`
 //! those that must be decoded, `in_order` does the stretches on all cores and hands on the results in their order.
+//! [`MaskedReduction`] is the same for updates that are masked.
 
 mod columns;
 mod encoded;
 mod in_order;
+mod masked;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +17,7 @@ use federated_core::{
     aggregate::{Aggregation, Aggregator, DistanceSums, UpdateSelector},
     ids::{Digest, ParticipantName, TaskId},
     model::{ModelLayout, bytes_of, bytes_of_mut, check_values},
-    round::Receipt,
+    round::{Receipt, UpdateKind},
     strategy::Strategy,
 };
 use federated_proto::WireError;
@@ -29,6 +31,8 @@ use super::{
     Store, StoreError, StoredModel,
     spool::{self, SpooledUpdate},
 };
+
+pub use self::masked::{MaskedReduction, Unmasked};
 
 /// Combines the updates of an attempt with the model they started from.
 ///
@@ -108,7 +112,12 @@ impl Reduction<'_> {
         participant: &ParticipantName,
         receipt: &Receipt,
     ) -> Result<Column, StoreError> {
-        let Receipt { content, encoding, bytes, examples, .. } = receipt;
+        let Receipt { content, bytes, kind } = receipt;
+        let UpdateKind::Open { encoding, examples, .. } = kind else {
+            let (expected, found) = ("an update that can be read".to_owned(), "a masked one".to_owned());
+            let wrong = WireError::Encoding { field: "header.masked", expected, found };
+            return Err(StoreError::Content(wrong));
+        };
         let update = store.open_update(self.task, participant, *content, *bytes)?;
         if self.verify {
             verify(update.as_ref(), *content, format!("{}/{participant}", self.task))?;

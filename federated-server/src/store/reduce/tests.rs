@@ -50,12 +50,14 @@ impl Bench {
     fn add_in_pieces(&mut self, name: &str, examples: u64, encoding: Encoding, bytes: &[u8], piece: usize) {
         let participant: ParticipantName = name.parse().unwrap();
         let content = Digest::of(bytes);
-        let form = UpdateForm { encoding, elements: ELEMENTS as u64, bytes: bytes.len() as u64 };
+        let form =
+            UpdateForm { encoding: Some(encoding), elements: ELEMENTS as u64, bytes: bytes.len() as u64 };
         let mut partial = self.store.resume_upload(&self.task, &participant, content, form, 0).unwrap();
         bytes.chunks(piece).for_each(|piece| partial.write(piece).unwrap());
         partial.finish(&self.layout).unwrap();
         let (examples, metrics) = (ExampleCount::new(examples).unwrap(), Metrics::new());
-        let receipt = Receipt { content, encoding, bytes: form.bytes, examples, metrics };
+        let kind = UpdateKind::Open { encoding, examples, metrics };
+        let receipt = Receipt { content, bytes: form.bytes, kind };
         self.contributions.insert(participant, receipt);
     }
 
