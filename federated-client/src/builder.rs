@@ -1,11 +1,14 @@
 //! A participant, put together.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, sync::Arc};
+
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use crate::{
     config::ParticipantConfig,
     event::ParticipantEvent,
     session::{Backoff, ClientError, OnEvent, Session, SessionRules, Settings},
+    signing,
     state::StateFolder,
     trainer::LocalTrainer,
     transport::SiteIdentity,
@@ -139,7 +142,10 @@ impl FederatedClientBuilder {
         let missing = |missing, call| ClientError::Incomplete { missing, call };
         let config = self.config.ok_or_else(|| missing("a configuration", ".config(..)"))?;
         let trainer = self.trainer.ok_or_else(|| missing("a trainer", ".trainer(..)"))?;
+        let site = config.secure_aggregation.as_ref();
+        let site = site.map(|files| signing::load_site(files, &config.name)).transpose()?.map(Arc::new);
         let settings = Settings {
+            secure: (site, ChaCha20Rng::from_seed(*signing::random()?)),
             identity: SiteIdentity::load(&config.tls, &config.name)?,
             state: StateFolder::open(&config.state)?,
             coordinator: config.coordinator,

@@ -8,6 +8,7 @@
 //! - [`config`]: `participant.toml`; [`policy`]: what the site agrees to; [`check`]: whether all of it will work;
 //! - `session`: connect, negotiate, attend, train, deliver; [`transport`]: the connection under it; [`state`]: what
 //!   survives a restart;
+//! - [`signing`]: who the participant is to the others in secure aggregation;
 //! - [`telemetry`]: the binary's log;
 //! - [`dataset`]: local examples, from memory or a CSV file;
 //! - [`device`]: where training runs, chosen at run time;
@@ -25,6 +26,7 @@ pub mod event;
 pub mod parameters;
 pub mod policy;
 mod session;
+pub mod signing;
 pub mod state;
 pub mod telemetry;
 pub mod trainer;

@@ -23,11 +23,19 @@ pub struct SitePolicy {
     pub max_model_bytes: u64,
     /// The digests of the layouts that may be trained; `None`, the default, allows any.
     pub allowed_layouts: Option<BTreeSet<Digest>>,
+    /// Whether updates leave this site masked only; `false` by default.
+    pub secure_aggregation_only: bool,
 }
 
 impl Default for SitePolicy {
     fn default() -> Self {
-        Self { min_cohort: 2, max_local_epochs: 100, max_model_bytes: 4 << 30, allowed_layouts: None }
+        Self {
+            min_cohort: 2,
+            max_local_epochs: 100,
+            max_model_bytes: 4 << 30,
+            allowed_layouts: None,
+            secure_aggregation_only: false,
+        }
     }
 }
 
@@ -65,6 +73,9 @@ pub enum PolicyRefusal {
         /// The digest of the task's layout.
         found: Digest,
     },
+    /// The coordinator would see the update by itself.
+    #[error("this site's secure_aggregation.required is true, the task asks for an update in the clear")]
+    InTheClear,
 }
 
 impl PolicyRefusal {
@@ -81,6 +92,7 @@ impl PolicyRefusal {
             Self::MinCohort { .. } => "POLICY_MIN_COHORT",
             Self::LocalEpochs { .. } => "POLICY_LOCAL_EPOCHS",
             Self::ModelSize { .. } => "POLICY_MODEL_SIZE",
+            Self::InTheClear => "POLICY_SECURE_AGGREGATION",
             Self::Layout { .. } => "POLICY_LAYOUT",
         })
     }
@@ -92,6 +104,9 @@ impl SitePolicy {
     /// # Errors
     /// [`PolicyRefusal`] naming the limit and what the task asks for.
     pub fn check(&self, task: &TrainTask) -> Result<(), PolicyRefusal> {
+        if self.secure_aggregation_only && task.secure.is_none() {
+            return Err(PolicyRefusal::InTheClear);
+        }
         let (limit, found) = (self.min_cohort, task.cohort_size);
         if found < limit {
             return Err(PolicyRefusal::MinCohort { limit, found });
@@ -125,6 +140,7 @@ mod tests {
             max_local_epochs: task.work.epochs.get(),
             max_model_bytes: task.layout.bytes(),
             allowed_layouts: Some([task.layout.digest()].into()),
+            secure_aggregation_only: false,
         };
         assert_eq!(policy.check(&task), Ok(()));
         policy.allowed_layouts = None;
@@ -151,6 +167,11 @@ mod tests {
                 SitePolicy { allowed_layouts: Some(BTreeSet::new()), ..open() },
                 "POLICY_LAYOUT",
                 "does not have the layout",
+            ),
+            (
+                SitePolicy { secure_aggregation_only: true, ..open() },
+                "POLICY_SECURE_AGGREGATION",
+                "the task asks for an update in the clear",
             ),
         ];
         for (policy, reason, text) in cases {

@@ -15,7 +15,8 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use federated_client::{config::ParticipantConfig, device::Device};
+use federated_client::{config::ParticipantConfig, device::Device, signing};
+use federated_core::ids::ParticipantName;
 use tokio::runtime::Runtime;
 
 /// How long blocking work may take to end once everything else has.
@@ -37,6 +38,17 @@ enum Command {
     Run(RunArguments),
     /// Makes an initial model for the built-in trainer.
     NewModel(model::NewModel),
+    /// Makes this participant's long-lived key for secure aggregation, and prints its line of everyone's roster.
+    SecaggKey(SecaggKey),
+}
+
+#[derive(Args)]
+struct SecaggKey {
+    /// This participant's name, as in its certificate.
+    name: ParticipantName,
+    /// Where the key goes. A file that is there is not written over.
+    #[arg(long, value_name = "FILE", default_value = "signing.key")]
+    out: PathBuf,
 }
 
 #[derive(Args)]
@@ -69,6 +81,13 @@ impl Site {
     }
 }
 
+impl SecaggKey {
+    fn run(&self) -> anyhow::Result<()> {
+        let public = signing::make_key(&self.out)?;
+        writeln!(io::stdout(), "{} {public}", self.name).context("standard output")
+    }
+}
+
 /// Runs what the arguments ask for. An error goes to standard error.
 pub(crate) fn main() -> ExitCode {
     run_command(Arguments::parse()).unwrap_or_else(|error| {
@@ -88,6 +107,7 @@ fn run_command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(site) => check::check(&runtime, &site),
         Command::Run(arguments) => run::run(&runtime, &arguments).map(|()| ExitCode::SUCCESS),
         Command::NewModel(model) => model.run().map(|()| ExitCode::SUCCESS),
+        Command::SecaggKey(key) => key.run().map(|()| ExitCode::SUCCESS),
     };
     Runtime::shutdown_timeout(runtime, PATIENCE);
     result

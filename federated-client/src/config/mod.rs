@@ -10,4 +10,4 @@ mod raw;
 
 pub use error::ConfigError;
 pub use federated_core::config::{CoordinatorAddress, LogConfig, LogFilter, LogFormat};
-pub use participant::{ParticipantConfig, TableFile, TlsFiles};
+pub use participant::{ParticipantConfig, SecureFiles, TableFile, TlsFiles};

@@ -10,7 +10,7 @@ use federated_core::{
 
 use super::{
     ConfigError, CoordinatorAddress, LogConfig,
-    raw::{RawParticipant, RawPolicy},
+    raw::{RawParticipant, RawPolicy, RawSecureAggregation},
 };
 use crate::{
     device::{Device, DeviceError},
@@ -35,6 +35,19 @@ pub struct TableFile {
     pub csv: PathBuf,
     /// The column to predict.
     pub label: String,
+}
+
+/// Who this participant is in secure aggregation, and what it insists on there whatever the coordinator says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureFiles {
+    /// Its long-lived key: the file that `federated-client secagg-key` makes.
+    pub signing_key: PathBuf,
+    /// Everyone's public keys, agreed on out of band: a line for each with the name and the key.
+    pub pinned_roster: PathBuf,
+    /// The fewest participants whose sum its update may be in; 3 by default.
+    pub min_cohort: u32,
+    /// The smallest threshold: so many must join forces to unmask its update; 2 by default.
+    pub min_threshold: u8,
 }
 
 /// What a participant runs with: `participant.toml`, or made in code.
@@ -69,6 +82,8 @@ pub struct ParticipantConfig {
     pub data: Option<TableFile>,
     /// What this site agrees to.
     pub policy: SitePolicy,
+    /// Who it is in secure aggregation; without it such jobs are declined.
+    pub secure_aggregation: Option<SecureFiles>,
     /// What is logged. Only the binary reads it.
     pub log: LogConfig,
 }
@@ -90,6 +105,7 @@ impl ParticipantConfig {
             },
             data: None,
             policy: SitePolicy::default(),
+            secure_aggregation: None,
             log: LogConfig::default(),
         }
     }
@@ -129,6 +145,8 @@ fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistak
     if data.as_ref().is_some_and(|table| table.label.is_empty()) {
         return Err(Mistake::value("data.label", "the name of a column", "\"\"", ""));
     }
+    let secure = raw.secure_aggregation;
+    let secure_aggregation_only = secure.as_ref().is_some_and(|secure| secure.required);
     Ok(ParticipantConfig {
         device: raw.device.map_or(Ok(defaults.device), |text| device(&text))?,
         state: raw.state.map_or(defaults.state, |state| folder.join(state)),
@@ -138,7 +156,8 @@ fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistak
             key: folder.join(raw.tls.key),
         },
         data,
-        policy: policy(raw.policy)?,
+        policy: SitePolicy { secure_aggregation_only, ..policy(raw.policy)? },
+        secure_aggregation: secure.map(|raw| secure_files(raw, folder)).transpose()?,
         log: LogConfig::parse(raw.log.format.as_deref(), raw.log.level.as_deref())?,
         name: defaults.name,
         coordinator: defaults.coordinator,
@@ -178,6 +197,26 @@ fn policy(raw: RawPolicy) -> Result<SitePolicy, Mistake> {
             .max_model
             .map_or(Ok(default.max_model_bytes), |size| parse_size("policy.max_model", &size))?,
         allowed_layouts: allowed.transpose()?,
+        ..default
+    })
+}
+
+fn secure_files(raw: RawSecureAggregation, folder: &Path) -> Result<SecureFiles, Mistake> {
+    let min_cohort = raw.min_cohort.unwrap_or(3);
+    if min_cohort < 3 {
+        let hint = "of two updates each participant knows the other's from the sum";
+        return Err(Mistake::value("secure_aggregation.min_cohort", "at least 3", min_cohort, hint));
+    }
+    let min_threshold = raw.min_threshold.unwrap_or(2);
+    if min_threshold < 2 {
+        let hint = "with a threshold of 1 any one participant could unmask";
+        return Err(Mistake::value("secure_aggregation.min_threshold", "at least 2", min_threshold, hint));
+    }
+    Ok(SecureFiles {
+        signing_key: folder.join(raw.signing_key),
+        pinned_roster: folder.join(raw.pinned_roster),
+        min_cohort,
+        min_threshold,
     })
 }
 

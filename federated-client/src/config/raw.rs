@@ -15,8 +15,20 @@ pub(super) struct RawParticipant {
     pub(super) data: Option<RawTable>,
     #[serde(default)]
     pub(super) policy: RawPolicy,
+    pub(super) secure_aggregation: Option<RawSecureAggregation>,
     #[serde(default)]
     pub(super) log: RawLog,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecureAggregation {
+    pub(super) signing_key: PathBuf,
+    pub(super) pinned_roster: PathBuf,
+    pub(super) min_cohort: Option<u32>,
+    pub(super) min_threshold: Option<u8>,
+    #[serde(default)]
+    pub(super) required: bool,
 }
 
 #[derive(Deserialize)]

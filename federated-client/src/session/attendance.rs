@@ -77,8 +77,8 @@ async fn once(
         };
         match directive::parse(directive) {
             Ok(None) => {}
-            Ok(Some(input)) => {
-                if occurrences.send(Occurrence::Input(input)).await.is_err() {
+            Ok(Some(occurrence)) => {
+                if occurrences.send(occurrence).await.is_err() {
                     return Ok(());
                 }
             }

@@ -113,6 +113,12 @@ impl Connection {
         let answer = self.client().decline_task(request).await;
         answer.map(drop).map_err(|status| self.error(&status))
     }
+
+    /// Answers a stage of secure aggregation.
+    pub(super) async fn answer(&self, request: v1::AnswerSessionRequest) -> Result<(), CallError> {
+        let answer = self.client().answer_session(request).await;
+        answer.map(drop).map_err(|status| self.error(&status))
+    }
 }
 
 fn client(link: &Link) -> ParticipationClient<Channel> {

@@ -8,13 +8,21 @@ use federated_proto::{
     v1::{self, directive::Kind},
 };
 
-use super::machine::{EndedJob, Input};
+use super::{
+    machine::{EndedJob, Input},
+    run::Occurrence,
+};
 use crate::event::JobOutcome;
 
 /// What a directive asks; `None` for a sign of life and for a kind of a later version.
-pub(super) fn parse(directive: v1::Directive) -> Result<Option<Input>, WireError> {
-    Ok(match directive.kind {
+pub(super) fn parse(directive: v1::Directive) -> Result<Option<Occurrence>, WireError> {
+    let input = match directive.kind {
         None | Some(Kind::Heartbeat(_)) => None,
+        Some(Kind::Secure(told)) => {
+            let task = task_id(told.task)?;
+            let message = told.message.ok_or(WireError::Missing { field: "secure.message" })?;
+            return Ok(Some(Occurrence::Told(task, message.try_into()?)));
+        }
         Some(Kind::Train(task)) => Some(train(task)?),
         Some(Kind::Withdraw(withdraw)) => Some(Input::Withdrawn {
             task: task_id(withdraw.id)?,
@@ -22,7 +30,8 @@ pub(super) fn parse(directive: v1::Directive) -> Result<Option<Input>, WireError
             message: cut(&withdraw.message),
         }),
         Some(Kind::JobEnded(ended)) => Some(Input::JobEnded(job_ended(ended)?)),
-    })
+    };
+    Ok(input.map(Occurrence::Input))
 }
 
 /// A task that cannot be parsed but can be named is declined, so that the round does not wait for it.
@@ -83,11 +92,11 @@ mod tests {
         let task = fixture::task("heart", 1);
         let wire = v1::TrainTask::new(&task, Duration::from_secs(1));
         let input = parse(directive(Kind::Train(wire.clone()))).unwrap();
-        assert!(matches!(input, Some(Input::Train(parsed)) if parsed == task));
+        assert!(matches!(input, Some(Occurrence::Input(Input::Train(parsed))) if parsed == task));
         let broken = v1::TrainTask { local_epochs: 0, ..wire.clone() };
         let input = parse(directive(Kind::Train(broken))).unwrap();
         assert!(
-            matches!(input, Some(Input::Unusable { task: id, reason, .. }) if id == task.id && reason == "MESSAGE_INVALID")
+            matches!(input, Some(Occurrence::Input(Input::Unusable { task: id, reason, .. })) if id == task.id && reason == "MESSAGE_INVALID")
         );
         assert!(parse(directive(Kind::Train(v1::TrainTask { id: None, ..wire }))).is_err());
     }
@@ -98,7 +107,7 @@ mod tests {
             v1::JobEnded { job: "heart".to_owned(), outcome: 99, message: "a\nb".to_owned(), model: None };
         let input = parse(directive(Kind::JobEnded(ended))).unwrap();
         assert!(
-            matches!(input, Some(Input::JobEnded(EndedJob { outcome: JobOutcome::Other, message, .. })) if message == "a b")
+            matches!(input, Some(Occurrence::Input(Input::JobEnded(EndedJob { outcome: JobOutcome::Other, message, .. }))) if message == "a b")
         );
     }
 }

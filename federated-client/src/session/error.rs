@@ -3,6 +3,7 @@ use federated_proto::{WireError, refusal::Refusal};
 
 use crate::{
     config::ConfigError,
+    signing::SigningError,
     state::StateError,
     transport::{IdentityError, TransportError},
 };
@@ -25,6 +26,9 @@ pub enum ClientError {
     /// The files of the `[tls]` table do not make an identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The files of the `[secure_aggregation]` table cannot be used.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The coordinator cannot be reached, and trying again cannot help.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -72,6 +76,7 @@ impl ClientError {
             Self::Incomplete { .. } | Self::WrongName { .. } | Self::Refused { .. } => Fault::Caller,
             Self::Config(error) => error.fault(),
             Self::Identity(error) => error.fault(),
+            Self::Signing(error) => error.fault(),
             Self::Transport(error) => error.fault(),
             Self::State(error) => error.fault(),
             Self::Answer { source } => source.fault(),

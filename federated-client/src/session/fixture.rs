@@ -27,5 +27,6 @@ pub(crate) fn task(job: &str, round: u32) -> TrainTask {
         cohort_size: 4,
         encoding: Encoding::PLAIN,
         settings: Default::default(),
+        secure: None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`machine`] decides, without any I/O; `directive` turns messages into its inputs; `run` carries
 //! out its actions. `attendance` keeps a connection open with [`Backoff`] between attempts, on which `connection` agrees
-//! with the coordinator; `fetch` and `submit` move models and updates for `transfer`; `worker` is the thread that trains.
+//! with the coordinator; `fetch` and `submit` move models and updates for `transfer`; `worker` is the thread that trains. `secure`
+//! holds the sessions of secure aggregation beside them.
 
 mod attendance;
 mod backoff;
@@ -19,6 +20,7 @@ pub(crate) mod fixture;
 )]
 mod machine;
 mod run;
+mod secure;
 mod submit;
 mod transfer;
 mod worker;

@@ -1,6 +1,14 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use federated_core::ids::{JobName, TaskId};
+use federated_core::{
+    ids::{JobName, TaskId},
+    privacy::secagg::{CoordinatorMessage, Site},
+};
+use rand_chacha::ChaCha20Rng;
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
@@ -9,6 +17,7 @@ use tokio::{
 use super::{
     Backoff, ClientError, Connection, attendance,
     machine::{Action, EndedJob, Input, Machine, Rules},
+    secure::{SecureSessions, Step},
     transfer,
     worker::Worker,
 };
@@ -30,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) state: StateFolder,
     pub(crate) trainer: Box<dyn LocalTrainer>,
     pub(crate) rules: Rules,
+    /// Who it is in secure aggregation, with randomness for its keys.
+    pub(crate) secure: (Option<Arc<Site>>, ChaCha20Rng),
     pub(crate) backoff: Backoff,
     pub(crate) on_event: OnEvent,
 }
@@ -42,6 +53,8 @@ pub(super) enum Occurrence {
         retry_in: Duration,
     },
     Input(Input),
+    /// The coordinator goes on with secure aggregation.
+    Told(TaskId, CoordinatorMessage),
     /// The participant must stop.
     Ended(ClientError),
 }
@@ -50,6 +63,7 @@ pub(super) enum Occurrence {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Purpose {
     Task(TaskId),
+    Answer(TaskId),
     FinalModel(JobName),
 }
 
@@ -59,6 +73,7 @@ enum Purpose {
 /// it and report.
 pub(crate) struct Session {
     machine: Machine,
+    secure: SecureSessions,
     state: Arc<StateFolder>,
     worker: Worker,
     connection: Option<Connection>,
@@ -78,6 +93,7 @@ impl Session {
         let state = Arc::new(settings.state);
         let worker = Worker::start(settings.trainer, Arc::clone(&state), occurrences.clone())
             .map_err(|error| worker_error(&error.to_string()))?;
+        let (site, entropy) = settings.secure;
         let mut tasks = JoinSet::new();
         let identity = Arc::new(settings.identity);
         tasks.spawn(attendance::attend(
@@ -88,6 +104,7 @@ impl Session {
         ));
         Ok(Self {
             machine: Machine::new(settings.rules),
+            secure: SecureSessions::new(site, entropy, Arc::clone(&state)),
             state,
             worker,
             connection: None,
@@ -110,6 +127,8 @@ impl Session {
             }
         };
         drop(self.tasks);
+        // A trainer that waits for masks waits no longer.
+        drop(self.secure);
         // The trainer's last report must find nobody rather than a full queue.
         drop(self.queue);
         self.worker.finish().await;
@@ -127,13 +146,30 @@ impl Session {
                 Occurrence::Up(connection) => self.up(connection),
                 Occurrence::Down { reason, retry_in } => self.down(reason, retry_in),
                 Occurrence::Input(input) => self.machine.handle(input),
+                Occurrence::Told(task, message) => {
+                    let step = self.secure.told(&task, message);
+                    step.map(|step| self.step(step)).unwrap_or_default()
+                }
                 Occurrence::Ended(error) => return Err(error),
             };
-            for action in actions {
+            let mut actions = VecDeque::from(actions);
+            while let Some(action) = actions.pop_front() {
                 if action == Action::Finish {
                     return Ok(());
                 }
-                self.carry_out(action)?;
+                actions.extend(self.carry_out(action)?);
+            }
+        }
+    }
+
+    /// What secure aggregation wants done; with what the machine wants then.
+    fn step(&mut self, step: Step) -> Vec<Action> {
+        match step {
+            Step::Input(input) => self.machine.handle(input),
+            Step::Answer { task, message } => {
+                let purpose = Purpose::Answer(task.clone());
+                self.transfer(purpose, |site| transfer::answer(site, task, message));
+                Vec::new()
             }
         }
     }
@@ -145,6 +181,9 @@ impl Session {
             software: terms.software.clone(),
         });
         self.connection = Some(connection);
+        for step in self.secure.again() {
+            self.step(step);
+        }
         self.machine.handle(Input::Connected)
     }
 
@@ -157,15 +196,21 @@ impl Session {
         self.machine.handle(Input::Disconnected)
     }
 
-    fn carry_out(&mut self, action: Action) -> Result<(), ClientError> {
+    /// Does it; with what is to be done then.
+    fn carry_out(&mut self, action: Action) -> Result<Vec<Action>, ClientError> {
         match action {
             Action::Train(task) => {
-                if !self.worker.train(task) {
+                let masks = self.secure.masks(&task.id);
+                if !self.worker.train(task, masks) {
                     return Err(worker_error("it ended"));
                 }
             }
             Action::StopTraining => self.worker.stop(),
             Action::Cancel { task } => {
+                self.secure.close(&task);
+                if let Some(answer) = self.transfers.remove(&Purpose::Answer(task.clone())) {
+                    answer.abort();
+                }
                 if let Some(transfer) = self.transfers.remove(&Purpose::Task(task)) {
                     transfer.abort();
                 }
@@ -177,6 +222,11 @@ impl Session {
             Action::RetainModels => logged(self.state.retain_models(&self.machine.models())),
             Action::Report(event) => self.report(&event),
             Action::Prepare(task) => {
+                let begun = self.secure.begin(&task);
+                if let Some(Step::Input(lost)) = begun {
+                    return Ok(self.machine.handle(lost));
+                }
+                begun.map(|step| self.step(step));
                 let purpose = Purpose::Task(task.id.clone());
                 self.transfer(purpose, |site| transfer::prepare(site, task));
             }
@@ -191,7 +241,7 @@ impl Session {
             Action::FetchFinal(ended) => self.fetch_final(ended),
             Action::Finish => {}
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn fetch_final(&mut self, ended: EndedJob) {

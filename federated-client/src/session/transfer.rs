@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use federated_core::{ids::TaskId, task::TrainTask};
+use federated_core::{ids::TaskId, privacy::secagg::ParticipantMessage, task::TrainTask};
 use federated_proto::{refusal::cut, v1};
 
 use super::{
@@ -68,6 +68,17 @@ pub(super) async fn decline(site: Site, task: TaskId, reason: String, message: S
         Ok(()) => {}
     }
     Some(Input::DeclineNoted { task })
+}
+
+/// Answers a stage of secure aggregation.
+pub(super) async fn answer(site: Site, task: TaskId, message: ParticipantMessage) -> Option<Input> {
+    let request = v1::AnswerSessionRequest { task: Some((&task).into()), message: Some((&message).into()) };
+    let answered = persist(site.backoff, |_| site.connection.answer(request.clone()));
+    if let Err(error) = answered.await {
+        // The round may be over, or goes on without this participant: then the coordinator says so by itself.
+        tracing::warn!(%task, stage = %message.stage(), %error, "the coordinator did not take an answer");
+    }
+    None
 }
 
 /// Fetches the newest model of a job that ended, and keeps it as a file.

@@ -5,22 +5,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use federated_core::{compression::CompressionError, task::TrainTask};
+use federated_core::{
+    compression::CompressionError,
+    privacy::secagg::{Mask, RoundingSeed, VectorPlan},
+    task::TrainTask,
+    update::ClientUpdate,
+};
 use federated_proto::refusal::cut;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{machine::Input, run::Occurrence};
+use super::{machine::Input, run::Occurrence, secure::MaskSlot};
 use crate::{
-    state::{StateError, StateFolder},
+    state::{Masking, StateError, StateFolder},
     trainer::{LocalTrainer, StopSignal, TrainerError, run_guarded},
 };
 
 /// How long a trainer may take to notice that the session ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the thread is given.
+struct Job {
+    task: TrainTask,
+    stop: StopSignal,
+    masks: Option<MaskSlot>,
+}
+
 /// The thread that trains: one task after another, with one trainer for the whole session.
 pub(super) struct Worker {
-    jobs: Option<jobs::Sender<(TrainTask, StopSignal)>>,
+    jobs: Option<jobs::Sender<Job>>,
     stop: StopSignal,
     ended: oneshot::Receiver<()>,
 }
@@ -31,26 +43,28 @@ impl Worker {
         state: Arc<StateFolder>,
         occurrences: mpsc::Sender<Occurrence>,
     ) -> io::Result<Self> {
-        let (sender, receiver) = jobs::channel::<(TrainTask, StopSignal)>();
+        let (sender, receiver) = jobs::channel::<Job>();
         let (running, ended) = oneshot::channel();
         let work = move || {
-            let _running: oneshot::Sender<()> = running;
-            for (task, stop) in receiver {
-                let input = train(&mut *trainer, &state, &task, &stop);
+            for Job { task, stop, masks } in receiver {
+                let input = train(&mut *trainer, &state, &task, &stop, masks.as_ref());
                 if occurrences.blocking_send(Occurrence::Input(input)).is_err() {
                     break;
                 }
             }
+            // Whoever waits for the end may want the state folder, which is locked as long as somebody has it.
+            drop(state);
+            drop::<oneshot::Sender<()>>(running);
         };
         thread::Builder::new().name("federated-trainer".to_owned()).spawn(work)?;
         Ok(Self { jobs: Some(sender), stop: StopSignal::new(), ended })
     }
 
-    /// Starts a task; gives whether the thread takes it.
-    pub(super) fn train(&mut self, task: TrainTask) -> bool {
+    /// Starts a task, whose update is masked with what comes in `masks`; gives whether the thread takes it.
+    pub(super) fn train(&mut self, task: TrainTask, masks: Option<MaskSlot>) -> bool {
         self.stop = StopSignal::new();
-        let jobs = self.jobs.as_ref();
-        jobs.is_some_and(|jobs| jobs.send((task, self.stop.clone())).is_ok())
+        let (jobs, stop) = (self.jobs.as_ref(), self.stop.clone());
+        jobs.is_some_and(|jobs| jobs.send(Job { task, stop, masks }).is_ok())
     }
 
     /// Tells the trainer that its present task is no longer wanted.
@@ -76,7 +90,13 @@ impl Drop for Worker {
 }
 
 /// Does a task, from the model in the state folder to the update in the state folder.
-fn train(trainer: &mut dyn LocalTrainer, state: &StateFolder, task: &TrainTask, stop: &StopSignal) -> Input {
+fn train(
+    trainer: &mut dyn LocalTrainer,
+    state: &StateFolder,
+    task: &TrainTask,
+    stop: &StopSignal,
+    masks: Option<&MaskSlot>,
+) -> Input {
     let began = Instant::now();
     let id = task.id.clone();
     let failed = |reason: &str, message: String| Input::Failed {
@@ -109,10 +129,41 @@ fn train(trainer: &mut dyn LocalTrainer, state: &StateFolder, task: &TrainTask, 
         return failed("TRAINING_FAILED", format!("the trainer's update does not fit the model: {error}"));
     }
     let (examples, metrics) = (update.examples, update.metrics.clone());
-    match state.store_update(task, update) {
+    let stored = match (&task.secure, masks) {
+        (None, _) => state.store_update(task, update),
+        (Some(secure), Some(masks)) => match masks.wait() {
+            Some(masks) => store_masked(state, task, update, secure.terms.vector(), &masks),
+            None => {
+                return failed("TRAINING_STOPPED", "its session of secure aggregation has ended".to_owned());
+            }
+        },
+        (Some(_), None) => return failed("SECAGG_SESSION_LOST", "the session was left meanwhile".to_owned()),
+    };
+    match stored {
         Ok(()) => Input::Trained { task: id.clone(), examples, metrics, elapsed: began.elapsed() },
         Err(error) => storage(error),
     }
+}
+
+/// Masks an update and keeps it.
+///
+/// The task's seed decides how values are rounded, so that a run can be repeated. Whoever knows it, as the coordinator
+/// does, learns nothing of one participant's values from the sum.
+fn store_masked(
+    state: &StateFolder,
+    task: &TrainTask,
+    update: ClientUpdate,
+    plan: &VectorPlan,
+    masks: &[Mask],
+) -> Result<(), StateError> {
+    let rounding = RoundingSeed::from_task(task.seed);
+    let masks = masks.iter().map(Mask::prepare).collect::<Result<Vec<_>, _>>()?;
+    let clipped = state.store_masked(task, update, Masking { plan, rounding: &rounding, masks: &masks })?;
+    if clipped > 0 {
+        let values = task.layout.elements();
+        tracing::warn!(task = %task.id, clipped, values, "values were clipped; raise `clip` in the job if they are many");
+    }
+    Ok(())
 }
 
 /// What the coordinator is told about a failed training. What code of the application says may quote examples, so it
@@ -139,6 +190,7 @@ pub(super) fn told_about_storage(error: &StateError) -> (&'static str, String) {
             }
             _ => ("STATE_FAILED", format!("the update cannot be encoded: {error}")),
         },
+        StateError::Vector(error) => ("SECAGG_VECTOR", error.to_string()),
         _ => {
             let message = "the participant's state folder cannot be used; its log says more";
             ("STATE_FAILED", message.to_owned())
@@ -209,7 +261,7 @@ mod tests {
     ) -> (String, String) {
         let root = tempfile::tempdir().unwrap();
         let (state, task) = (state_with_model(root.path()), fixture::task("heart", 1));
-        let input = train(&mut Trainer(train_with), &state, &task, &StopSignal::new());
+        let input = train(&mut Trainer(train_with), &state, &task, &StopSignal::new(), None);
         assert!(state.find_update(&task).unwrap().is_none());
         match input {
             Input::Failed { reason, message, .. } => (reason, message),
@@ -223,8 +275,8 @@ mod tests {
         let (state, heart, lung) =
             (state_with_model(root.path()), fixture::task("heart", 1), fixture::task("lung", 1));
         let mut trainer = Trainer(|model, _: &StopSignal| Ok(model));
-        train(&mut trainer, &state, &heart, &StopSignal::new());
-        let input = train(&mut trainer, &state, &lung, &StopSignal::new());
+        train(&mut trainer, &state, &heart, &StopSignal::new(), None);
+        let input = train(&mut trainer, &state, &lung, &StopSignal::new(), None);
         assert_eq!(input, Input::ModelGone { task: lung.id });
     }
 
@@ -232,7 +284,8 @@ mod tests {
     fn an_update_is_durable_before_it_is_reported() {
         let root = tempfile::tempdir().unwrap();
         let (state, task) = (state_with_model(root.path()), fixture::task("heart", 1));
-        let input = train(&mut Trainer(|model, _: &StopSignal| Ok(model)), &state, &task, &StopSignal::new());
+        let input =
+            train(&mut Trainer(|model, _: &StopSignal| Ok(model)), &state, &task, &StopSignal::new(), None);
         assert!(matches!(&input, Input::Trained { task: id, .. } if *id == task.id), "{input:?}");
         let update = state.find_update(&task).unwrap().unwrap();
         assert_eq!(update.header().content, task.model);
@@ -246,7 +299,7 @@ mod tests {
         let trainer = |model: ModelParameters, _: &StopSignal| {
             Ok(ModelParameters::new(model.layout().clone(), vec![0.0, 1e5])?)
         };
-        let input = train(&mut Trainer(trainer), &state, &task, &StopSignal::new());
+        let input = train(&mut Trainer(trainer), &state, &task, &StopSignal::new(), None);
         assert!(
             matches!(&input, Input::Failed { reason, message, .. } if reason == "ENCODING_OVERFLOW" && message.contains("bf16")),
             "{input:?}"
@@ -298,7 +351,7 @@ mod tests {
             if round > 1 {
                 give_model(&state, &task);
             }
-            assert!(worker.train(task.clone()));
+            assert!(worker.train(task.clone(), None));
             let done = queue.recv().await;
             assert!(
                 matches!(done, Some(Occurrence::Input(Input::Trained { task: id, .. })) if id == task.id)

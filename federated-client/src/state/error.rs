@@ -3,7 +3,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use federated_core::{compression::CompressionError, fault::Fault, ids::Digest, model::ModelError};
+use federated_core::{
+    compression::CompressionError,
+    fault::Fault,
+    ids::Digest,
+    model::ModelError,
+    privacy::secagg::{MaskError, VectorError},
+};
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +20,14 @@ pub enum StateError {
     InUse {
         /// The folder.
         path: PathBuf,
+    },
+    /// A session of secure aggregation of this task, or of a later one of its job, was begun before.
+    #[error(
+        "a session of {found} was begun before, expected a later one than that: its secrets were in memory only"
+    )]
+    SessionBegun {
+        /// What was noted.
+        found: String,
     },
     /// Reading failed.
     #[error("cannot read {path}: {source}", path = .path.display())]
@@ -45,6 +59,12 @@ pub enum StateError {
     /// The update cannot be encoded as its task asks.
     #[error(transparent)]
     Encoding(#[from] CompressionError),
+    /// The update cannot be masked.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
+    /// The update has no place in the vector that is masked.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
 }
 
 impl StateError {
@@ -53,9 +73,12 @@ impl StateError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::InUse { .. } => Fault::Caller,
+            Self::SessionBegun { .. } => Fault::Peer,
             Self::Read { .. } | Self::Write { .. } => Fault::Environment,
             Self::Digest { .. } => Fault::Peer,
             Self::Model(error) => error.fault(),
+            Self::Mask(error) => error.fault(),
+            Self::Vector(error) => error.fault(),
             // The values are this site's own.
             Self::Encoding(error) => match error.fault() {
                 Fault::Peer => Fault::Caller,

@@ -1,23 +1,27 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, TryLockError},
+    num::NonZero,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
 use federated_core::{
     ids::{Digest, JobName, TaskId},
     model::{ModelLayout, ModelParameters, to_safetensors},
+    round::UpdateKind,
     task::TrainTask,
     update::ClientUpdate,
 };
 
 use super::{
-    PartialModel, StateError, StoredUpdate,
+    MaskedUpdate, Masking, PartialModel, StateError, StoredUpdate,
     download::{COUNT_BYTES, SPARE, WORTH_WRITING},
     encode, files,
     residual::Residuals,
+    sessions,
     update::{Content, Report},
 };
 
@@ -30,13 +34,16 @@ struct Recent {
     partial: Option<PartialModel>,
     /// The update that was made last.
     update: Option<StoredUpdate>,
+    /// Masked updates: there is nothing in their files to find them again by.
+    masked: BTreeMap<JobName, StoredUpdate>,
     /// The memory of the last update, for the next model: fresh memory costs as much as filling it.
     spare: Vec<f32>,
 }
 
 impl Recent {
     /// Forgets the update if it is one of these.
-    fn forget_update(&mut self, forget: impl FnOnce(&TaskId) -> bool) {
+    fn forget_update(&mut self, forget: impl Fn(&TaskId) -> bool) {
+        self.masked.retain(|_, update| !forget(&update.header().task));
         let update = self.update.take_if(|update| forget(&update.header().task));
         self.spare =
             update.and_then(StoredUpdate::into_memory).unwrap_or_else(|| std::mem::take(&mut self.spare));
@@ -66,7 +73,7 @@ impl StateFolder {
     /// # Errors
     /// [`StateError::InUse`] when another participant has it, [`StateError::Write`].
     pub fn open(root: &Path) -> Result<Self, StateError> {
-        for folder in ["models", "updates", "final"] {
+        for folder in ["models", "updates", "sessions", "final"] {
             files::create_folder(&root.join(folder))?;
         }
         let path = root.join("lock");
@@ -164,15 +171,45 @@ impl StateFolder {
         self.root.join("models").join(SPARE)
     }
 
+    /// Notes durably that a session of secure aggregation begins for this task, the only one there will be.
+    pub(crate) fn begin_session(&self, task: &TaskId) -> Result<(), StateError> {
+        sessions::begin(&self.root, task)
+    }
+
+    /// Notes durably that the survivors in this task's session were signed.
+    pub(crate) fn note_signed(&self, task: &TaskId) -> Result<(), StateError> {
+        sessions::signed(&self.root, task)
+    }
+
     /// Keeps an update until [`StateFolder::discard_update`].
     pub(crate) fn store_update(&self, task: &TrainTask, update: ClientUpdate) -> Result<(), StateError> {
         let ClientUpdate { delta, examples, metrics } = update;
-        let report = Report { layout: delta.layout().clone(), examples, metrics };
+        let kind = UpdateKind::Open { encoding: task.encoding, examples, metrics };
+        let report = Report { layout: delta.layout().clone(), kind };
         let content = self.content(task, delta.into_values())?;
         files::create_folder(&self.job_folder(&task.id.job))?;
         let stored = StoredUpdate::write(&self.update_path(&task.id), task, report, content)?;
         self.recent().update = Some(stored);
         Ok(())
+    }
+
+    /// Keeps an update, masked, until [`StateFolder::discard_update`] or another update of its task. It works on all cores.
+    ///
+    /// Gives how many of its values were beyond what the vector holds, and were clipped.
+    pub(crate) fn store_masked(
+        &self,
+        task: &TrainTask,
+        update: ClientUpdate,
+        masking: Masking<'_>,
+    ) -> Result<u64, StateError> {
+        files::create_folder(&self.job_folder(&task.id.job))?;
+        let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        let masked = MaskedUpdate::write(&self.update_path(&task.id), &update, masking, cores)?;
+        let stored = StoredUpdate::masked(task, update.delta.layout().clone(), &masked);
+        let mut recent = self.recent();
+        recent.spare = update.delta.into_values();
+        recent.masked.insert(task.id.job.clone(), stored);
+        Ok(masked.clipped())
     }
 
     /// What will travel of an update.
@@ -189,7 +226,9 @@ impl StateFolder {
 
     /// The update for exactly this task, if this process made it last.
     pub(crate) fn recent_update(&self, task: &TrainTask) -> Option<StoredUpdate> {
-        self.recent().update.as_ref().filter(|update| update.answers(task)).cloned()
+        let recent = self.recent();
+        let mut updates = recent.update.iter().chain(recent.masked.get(&task.id.job));
+        updates.find(|update| update.answers(task)).cloned()
     }
 
     /// The update that was kept for exactly this task. Updates for other tasks of its job are thrown away.

@@ -8,15 +8,14 @@ use std::{
 use bytes::Bytes;
 use federated_core::{
     ids::{Digest, DigestBuilder},
-    metrics::Metrics,
     model::{ModelLayout, bytes_of},
+    round::UpdateKind,
     task::TrainTask,
-    update::ExampleCount,
 };
 use federated_proto::{convert::UpdateHeader, v1};
 use prost::Message;
 
-use super::{StateError, files};
+use super::{MaskedUpdate, StateError, files};
 
 /// What the file of an update starts with; a later layout of the file gets another text.
 const MAGIC: &[u8; 20] = b"federated.update.v2\n";
@@ -65,8 +64,7 @@ impl Content {
 /// What the coordinator is told of an update beside its values.
 pub(super) struct Report {
     pub(super) layout: ModelLayout,
-    pub(super) examples: ExampleCount,
-    pub(super) metrics: Metrics,
+    pub(super) kind: UpdateKind,
 }
 
 /// Where an update's values are read from.
@@ -103,10 +101,8 @@ impl StoredUpdate {
             layout: report.layout,
             // Known when all is written: one pass over the values does both.
             content: Digest::of(&[]),
-            encoding: task.encoding,
             bytes: bytes.len() as u64,
-            examples: report.examples,
-            metrics: report.metrics,
+            kind: report.kind,
         };
         let task = fingerprint(task);
         let values_at = front(&task, &header).len() as u64;
@@ -120,6 +116,19 @@ impl StoredUpdate {
             Ok(content)
         })?;
         Ok(Self { path: path.to_owned(), task, header, values_at, content: Some(content) })
+    }
+
+    /// A masked update, whose file holds nothing but what travels.
+    pub(super) fn masked(task: &TrainTask, layout: ModelLayout, masked: &MaskedUpdate) -> Self {
+        let header = UpdateHeader {
+            task: task.id.clone(),
+            layout,
+            content: masked.content(),
+            bytes: masked.bytes(),
+            kind: UpdateKind::Masked,
+        };
+        let (path, task) = (masked.path().to_owned(), fingerprint(task));
+        Self { path, task, header, values_at: 0, content: None }
     }
 
     /// Whether it answers exactly this task.

@@ -49,6 +49,7 @@ fn task(model: &ModelParameters, seed: u64, epochs: u32, batch: BatchSize, learn
         cohort_size: 1,
         encoding: Encoding::PLAIN,
         settings: Default::default(),
+        secure: None,
     }
 }
 

@@ -203,9 +203,8 @@ impl Machine {
     }
 
     fn failed(&mut self, task: TaskId, reason: String, message: String) -> Vec<Action> {
-        let was_training = self
-            .current(&task)
-            .is_some_and(|work| matches!(work.stage, Stage::Fetching | Stage::Training | Stage::Uploading));
+        let was_training =
+            self.current(&task).is_some_and(|work| !matches!(work.stage, Stage::Declined { .. }));
         let mut actions = self.trainer_idle(&task);
         if was_training {
             actions.extend(self.declined(&task, &reason, &message));

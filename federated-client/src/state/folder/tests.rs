@@ -243,7 +243,7 @@ fn an_encoded_update_is_the_same_after_a_restart_and_its_memory_is_spare() {
     state.store_update(&task, update([1.0, -1.0])).unwrap();
     assert_eq!(state.recent().spare.len(), 2);
     let stored = state.find_update(&task).unwrap().unwrap();
-    assert_eq!(stored.header().encoding, task.encoding);
+    assert!(matches!(stored.header().kind, UpdateKind::Open { encoding, .. } if encoding == task.encoding));
     let bytes = values_of(&stored, 0);
     assert_eq!(stored.header().bytes, bytes.len() as u64);
     assert_eq!(bytes, encode(task.encoding, &[1.0, -1.0], task.seed).unwrap());
@@ -286,4 +286,29 @@ fn values_that_the_encoding_cannot_hold_are_an_error_and_leave_nothing() {
     let error = state.store_update(&task, update([1.0, 70_000.0])).unwrap_err();
     assert!(matches!(error, StateError::Encoding(CompressionError::Overflow { element: 1, .. })));
     assert!(state.find_update(&task).unwrap().is_none());
+}
+
+#[test]
+fn a_masked_update_is_no_answer_after_a_restart_and_the_next_is_written_over_it() {
+    use federated_core::privacy::secagg::{Mask, MaskSeed, Modulus, RoundingSeed, Sign, VectorPlan};
+
+    let (root, state) = folder();
+    let task = fixture::task("heart", 1);
+    let plan =
+        VectorPlan::new(Modulus::B32, 1.0, ExampleCount::new(10).unwrap(), 3, BTreeMap::new()).unwrap();
+    let rounding = RoundingSeed::new([1; 32].into());
+    let masks = [Mask { seed: MaskSeed::new([2; 32].into()), sign: Sign::Add }.prepare().unwrap()];
+    let masking = Masking { plan: &plan, rounding: &rounding, masks: &masks };
+    state.store_masked(&task, update([1.0, 2.0]), masking).unwrap();
+    let stored = state.recent_update(&task).unwrap();
+    let bytes = fs::read(stored.path()).unwrap();
+    let header = stored.header();
+    assert_eq!((header.bytes, header.content), (plan.byte_len(2), Digest::of(&bytes)));
+    assert_eq!(header.kind, UpdateKind::Masked);
+    drop(state);
+    let state = StateFolder::open(&root.path().join("state")).unwrap();
+    assert!(state.find_update(&task).unwrap().is_none());
+    state.store_masked(&task, update([1.0, 2.0]), masking).unwrap();
+    state.discard_update(&task.id).unwrap();
+    assert!(state.recent_update(&task).is_none() && !stored.path().exists());
 }
