@@ -7,8 +7,10 @@ use federated_core::compression::Encoding;
 
 use crate::hospitals::{
     experiment::Experiment,
+    hospital::Hospital,
     participant::Participant,
     recipe::{Learning, Recipe},
+    secure::Kill,
     split::Split,
 };
 
@@ -69,6 +71,12 @@ pub(crate) struct Options {
     /// Run with each of these encodings, separated by commas, and show them as a table against the first.
     #[arg(long, value_name = "CODECS", value_delimiter = ',', conflicts_with_all = ["compression", "json"])]
     pub(crate) compare: Vec<Encoding>,
+    /// Mask the updates, so that the coordinator sees only their sum; train in the clear as well, and compare.
+    #[arg(long, conflicts_with_all = ["compression", "compare"])]
+    secure_aggregation: bool,
+    /// Kill this hospital's process (SIGKILL) while it masks, halfway through the training, and start it again.
+    #[arg(long, value_name = "HOSPITAL", requires = "secure_aggregation")]
+    kill: Option<Hospital>,
     /// Where the hospitals train: cpu, auto or cuda:N (needs --features cuda).
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -97,9 +105,13 @@ impl Options {
             batch_size: self.batch_size.unwrap_or(BATCH),
             learning_rate: self.lr.unwrap_or(if sgd { 1.0 } else { 0.03 }),
             compression,
+            secure_aggregation: self.secure_aggregation,
         };
         recipe.strategy()?;
-        Ok(Experiment { split: self.split, recipe, device: self.device })
+        const HALF: NonZeroU32 = NonZeroU32::new(2).unwrap();
+        let halfway = self.rounds.div_ceil(HALF);
+        let kill = self.kill.map(|hospital| Kill { hospital, round: halfway });
+        Ok(Experiment { split: self.split, recipe, device: self.device, kill })
     }
 
     /// The seeds in their order.
@@ -127,8 +139,8 @@ mod tests {
     #[test]
     fn without_arguments_it_is_the_recipe_of_the_readme() {
         let options = parse("").unwrap().options;
-        let Experiment { split, recipe, device } = options.experiment(options.compression).unwrap();
-        assert_eq!((split, device), (Split::Own, Device::Cpu));
+        let Experiment { split, recipe, device, kill } = options.experiment(options.compression).unwrap();
+        assert_eq!((split, device, kill), (Split::Own, Device::Cpu, None));
         assert_eq!((recipe.rounds.get(), recipe.local_epochs.get(), recipe.batch_size.get()), (30, 2, 16));
         assert_eq!((recipe.learning_rate, recipe.compression), (0.03, Encoding::PLAIN));
         assert_eq!(options.seeds().collect::<Vec<_>>(), [42]);
@@ -147,6 +159,9 @@ mod tests {
             "--compression gzip",
             "--compare f32,gzip",
             "--compare f32,int8 --compression int8",
+            "--kill va",
+            "--secure-aggregation --kill zurich",
+            "--secure-aggregation --compression int8",
             "coordinator",
         ] {
             assert!(parse(line).is_err(), "{line}");
@@ -160,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_hospital_s_process_reads_the_arguments_it_is_given() {
-        let arguments = Participant::arguments("/tmp/a b".as_ref(), Split::Published, Device::Cpu);
+        let arguments =
+            Participant::arguments("/tmp/a b".as_ref(), Split::Published, Device::Cpu, NonZeroU32::new(2));
         let cli = Cli::try_parse_from(std::iter::once("hospitals".to_owned()).chain(arguments)).unwrap();
         assert!(matches!(cli.role, Some(Role::Participant(_))));
     }

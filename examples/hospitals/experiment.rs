@@ -3,10 +3,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use federated_client::device::Device;
 use federated_core::{ids::Digest, model::ModelParameters};
+use federated_proto::v1::JobStatus;
+use federated_server::operator::OperatorClient;
 
 use crate::{
     classification::{Predictions, Quality},
-    federation::Federation,
+    federation::{self, Federation, Finished},
     hospitals::{
         hospital::Hospital,
         model,
@@ -15,6 +17,7 @@ use crate::{
         patient::Patient,
         progress::Progress,
         recipe::Recipe,
+        secure::Kill,
         split::{Divided, Split},
     },
 };
@@ -28,6 +31,8 @@ pub(crate) struct Experiment {
     pub(crate) recipe: Recipe,
     /// Where.
     pub(crate) device: Device,
+    /// Who is killed on the way.
+    pub(crate) kill: Option<Kill>,
 }
 
 /// What came out for one seed.
@@ -89,6 +94,12 @@ struct Predictor {
 }
 
 impl Experiment {
+    /// The same experiment with nothing hidden and nobody killed.
+    pub(crate) fn in_the_clear(&self) -> Self {
+        let recipe = Recipe { secure_aggregation: false, ..self.recipe };
+        Self { recipe, kill: None, ..*self }
+    }
+
     /// Runs one seed: the two jobs of the federation, then the models it is compared with.
     pub(crate) async fn run(
         &self,
@@ -122,25 +133,40 @@ impl Experiment {
         let began = Instant::now();
         let nothing = ModelParameters::zeros(Moments::layout(columns.len())?)?;
         let statistics = federation
-            .run(&Recipe::statistics_job(seed), &nothing, async |_, status| {
+            .run(&self.recipe.statistics_job(seed), &nothing, async |_, status| {
                 progress.statistics(seed, status);
             })
             .await?;
         let normalisation = Normalisation::new(columns, &Moments::from_model(&statistics.model)?)?;
-        let initial = model::initial(columns.len(), seed)?;
-        let training = federation
-            .run(&self.recipe.training_job(seed, &normalisation), &initial, async |_, status| {
-                progress.training(seed, status);
-            })
-            .await?;
+        let training = self.train_together(federation, seed, &normalisation, progress).await?;
         Ok(Federated {
             model: training.model,
             normalisation,
-            bytes_up: statistics.bytes_up + training.bytes_up,
-            training_bytes_up: training.bytes_up,
-            bytes_down: statistics.bytes_down + training.bytes_down,
+            bytes_up: statistics.status.bytes_up + training.status.bytes_up,
+            training_bytes_up: training.status.bytes_up,
+            bytes_down: statistics.status.bytes_down + training.status.bytes_down,
             elapsed: began.elapsed(),
         })
+    }
+
+    async fn train_together(
+        &self,
+        federation: &mut Federation,
+        seed: u64,
+        normalisation: &Normalisation,
+        progress: &mut Progress,
+    ) -> Result<Finished> {
+        let job = self.recipe.training_job(seed, normalisation);
+        let initial = model::initial(self.split.columns().len(), seed)?;
+        let watch = async |_: &mut OperatorClient, status: &JobStatus| progress.training(seed, status);
+        let Some(kill) = self.kill else { return federation.run(&job, &initial, watch).await };
+        let place = Hospital::ALL.iter().position(|hospital| *hospital == kill.hospital);
+        let place = place.context("a hospital is one of the four")?;
+        let is_due = |status: &JobStatus| kill.is_due(status);
+        let killed = federation::Kill { place, is_due: &is_due };
+        let training = federation.run_with_kill(&job, &initial, watch, Some(killed)).await?;
+        progress.tell(&kill.check(&training.status)?);
+        Ok(training)
     }
 
     fn compare(&self, seed: u64, divided: &[Divided; 4], federated: Federated) -> Result<Outcome> {

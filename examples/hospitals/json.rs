@@ -136,7 +136,7 @@ fn overall(outcomes: &[Outcome], written: fn(&QualityFigures) -> Written) -> Ove
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{num::NonZeroU32, time::Duration};
 
     use crate::classification::Quality;
@@ -159,11 +159,12 @@ mod tests {
             batch_size: NonZeroU32::MIN,
             learning_rate: 0.1,
             compression: federated_core::compression::Encoding::PLAIN,
+            secure_aggregation: false,
         };
-        Experiment { split: Split::Own, recipe, device: Device::Cpu }
+        Experiment { split: Split::Own, recipe, device: Device::Cpu, kill: None }
     }
 
-    fn outcome(seed: u64, accuracy: f64) -> Outcome {
+    pub(crate) fn outcome(seed: u64, accuracy: f64) -> Outcome {
         let quality = Quality { accuracy, auc: Some(0.75) };
         let site = |hospital| SiteOutcome {
             hospital,

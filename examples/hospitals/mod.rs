@@ -3,7 +3,7 @@
 //! Read in this order: `experiment` is the story: one seed's federation and what it is compared with. The data:
 //! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
 //! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
-//! `normalisation` what the moments are for. The jobs: `recipe`. The hospitals' processes run `participant`; they are
+//! `normalisation` what the moments are for. The jobs: `recipe`, and `secure` when updates are masked. The hospitals' processes run `participant`; they are
 //! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`. In [`outages`] the
 //! same patients train at more sites, which are killed again and again.
 
@@ -21,13 +21,14 @@ mod participant;
 mod patient;
 mod progress;
 mod recipe;
+mod secure;
 mod split;
 mod table;
 mod trainer;
 
 use std::{fs, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 
 use crate::{
@@ -40,6 +41,7 @@ use crate::{
         json::Report,
         participant::Participant,
         progress::Progress,
+        secure::SigningKeys,
     },
 };
 
@@ -81,12 +83,22 @@ async fn compare_or_run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let experiment = options.experiment(options.compression)?;
+    let clear = match experiment.recipe.secure_aggregation {
+        true => Some(run(&experiment.in_the_clear(), options).await?),
+        false => None,
+    };
     let outcomes = run(&experiment, options).await?;
     print!("{}", table::text(&experiment, &outcomes));
     if let Some(file) = &options.json {
         let report = Report::new(&experiment, &outcomes).context("there is a seed")?;
         let text = serde_json::to_string_pretty(&report)? + "\n";
         fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
+    if let Some(clear) = clear {
+        let most = experiment.kill.map_or(secure::ROUNDING_COSTS, |_| secure::KILL_COSTS);
+        let (text, holds) = secure::verdict(&clear, &outcomes, most)?;
+        print!("{text}");
+        ensure!(holds, "secure aggregation costs more than {most} of AUC");
     }
     Ok(())
 }
@@ -108,9 +120,14 @@ async fn run(experiment: &Experiment, options: &Options) -> Result<Vec<Outcome>>
 /// The coordinator and the four hospitals.
 async fn start(experiment: &Experiment) -> Result<Federation> {
     let names = Hospital::ALL.map(Hospital::participant).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let keys = experiment.recipe.secure_aggregation.then(SigningKeys::new).transpose()?;
     Federation::start("hospitals", &names, |name, bundle| {
-        let hospital = name.as_str().parse().map_err(anyhow::Error::msg)?;
-        Participant::furnish(hospital, experiment.split, experiment.device, bundle)
+        let hospital: Hospital = name.as_str().parse().map_err(anyhow::Error::msg)?;
+        if let Some(keys) = &keys {
+            keys.furnish(hospital, bundle)?;
+        }
+        let held_in = experiment.kill.filter(|kill| kill.hospital == hospital).map(|kill| kill.round);
+        Participant::furnish(hospital, experiment.split, experiment.device, held_in, bundle)
     })
     .await
 }

@@ -43,6 +43,7 @@ pub(crate) fn train_in_one_place(
         cohort_size: 1,
         encoding: Encoding::PLAIN,
         settings: Default::default(),
+        secure: None,
     };
     let layout = initial.layout().clone();
     let mut values = initial.values().to_vec();
@@ -81,6 +82,7 @@ mod tests {
             batch_size: number(8),
             learning_rate: 0.1,
             compression: Encoding::PLAIN,
+            secure_aggregation: false,
         };
         train_in_one_place(name, table(), Device::Cpu, &recipe, seed).unwrap()
     }

@@ -1,5 +1,6 @@
 use std::{
     fs,
+    num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
@@ -26,6 +27,9 @@ pub(crate) struct Participant {
     split: Split,
     #[arg(long)]
     device: Device,
+    /// The round of training in which it waits to be killed.
+    #[arg(long)]
+    held_in: Option<NonZeroU32>,
 }
 
 impl Participant {
@@ -34,30 +38,39 @@ impl Participant {
         hospital: Hospital,
         split: Split,
         device: Device,
+        held_in: Option<NonZeroU32>,
         bundle: &Path,
     ) -> Result<Vec<String>> {
         fs::write(bundle.join(RECORDS), hospital.records(split)).context("the patients' file")?;
-        Ok(Self::arguments(bundle, split, device))
+        Ok(Self::arguments(bundle, split, device, held_in))
     }
 
     /// The arguments that [`Participant`] is parsed from.
-    pub(crate) fn arguments(folder: &Path, split: Split, device: Device) -> Vec<String> {
+    pub(crate) fn arguments(
+        folder: &Path,
+        split: Split,
+        device: Device,
+        held_in: Option<NonZeroU32>,
+    ) -> Vec<String> {
         let folder = folder.display().to_string();
-        ["participant", &folder, "--split", &split.to_string(), "--device", &device.to_string()]
-            .map(str::to_owned)
-            .to_vec()
+        let always = ["participant", &folder, "--split", &split.to_string(), "--device", &device.to_string()]
+            .map(str::to_owned);
+        let held_in = held_in.map(|round| ["--held-in".to_owned(), round.to_string()]);
+        always.into_iter().chain(held_in.into_iter().flatten()).collect()
     }
 
     /// The hospital's process: takes part with the patients of this hospital, and reads no others.
     pub(crate) async fn run(self) -> Result<()> {
         let mut config = ParticipantConfig::load(self.folder.join("participant.toml"))?;
         telemetry::install(&config.log)?;
-        config.policy = policy(self.split)?;
+        let secure_aggregation_only = config.policy.secure_aggregation_only;
+        config.policy = SitePolicy { secure_aggregation_only, ..policy(self.split)? };
         let hospital: Hospital = config.name.as_str().parse().map_err(anyhow::Error::msg)?;
         let file = self.folder.join(RECORDS);
         let records = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let trainer = HospitalTrainer::new(hospital, self.split, self.device, &records)
-            .with_context(|| file.display().to_string())?;
+            .with_context(|| file.display().to_string())?
+            .held_in(self.held_in);
         let client =
             FederatedClient::builder().config(config).trainer(trainer).shutdown(parent_is_done()).build()?;
         Ok(client.run().await?)

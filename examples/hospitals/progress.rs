@@ -105,12 +105,17 @@ impl Progress {
                 pooled.accuracy,
                 shown(pooled.auc),
             );
-            match &self.display {
-                Display::Live { rounds, .. } => rounds.println(line),
-                Display::Lines { .. } => eprintln!("{line}"),
-            }
+            self.tell(&line);
         }
         self.done += 1;
+    }
+
+    /// Something happened that stays on the screen.
+    pub(crate) fn tell(&self, line: &str) {
+        match &self.display {
+            Display::Live { rounds, .. } => rounds.println(line),
+            Display::Lines { .. } => eprintln!("{line}"),
+        }
     }
 
     /// Leaves the screen to the result.

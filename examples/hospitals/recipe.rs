@@ -10,7 +10,7 @@ use federated_core::{
 
 use crate::{
     compression,
-    hospitals::{hospital::Hospital, normalisation::Normalisation},
+    hospitals::{hospital::Hospital, normalisation::Normalisation, secure},
 };
 
 /// How a federation learns.
@@ -46,19 +46,27 @@ pub(crate) struct Recipe {
     pub(crate) learning_rate: f32,
     /// How updates travel.
     pub(crate) compression: Encoding,
+    /// Whether the coordinator sees the sum of updates only.
+    pub(crate) secure_aggregation: bool,
 }
 
 impl Recipe {
     /// The job in which the hospitals tell the moments of their columns.
-    pub(crate) fn statistics_job(seed: u64) -> String {
+    pub(crate) fn statistics_job(&self, seed: u64) -> String {
         let strategy = "kind = \"fedavg\"\nlocal_epochs = 1\nlearning_rate = 1.0\n";
-        job("statistics", seed, NonZeroU32::MIN, strategy, &[])
+        job("statistics", seed, NonZeroU32::MIN, 4, strategy, &[]) + self.secure_table()
     }
 
     /// The job in which they train.
     pub(crate) fn training_job(&self, seed: u64, normalisation: &Normalisation) -> String {
-        let job = job("training", seed, self.rounds, &self.strategy_toml(), &normalisation.to_settings());
-        job + &compression::job_table(self.compression)
+        let quorum = if self.secure_aggregation { secure::QUORUM } else { 4 };
+        let (strategy, settings) = (self.strategy_toml(), normalisation.to_settings());
+        let job = job("training", seed, self.rounds, quorum, &strategy, &settings);
+        job + &compression::job_table(self.compression) + self.secure_table()
+    }
+
+    const fn secure_table(&self) -> &'static str {
+        if self.secure_aggregation { secure::JOB_TABLE } else { "" }
     }
 
     fn strategy_toml(&self) -> String {
@@ -72,7 +80,7 @@ impl Recipe {
 
     /// The strategy, as the coordinator will read it.
     pub(crate) fn strategy(&self) -> Result<StrategyConfig, ConfigError> {
-        let text = job("check", 0, self.rounds, &self.strategy_toml(), &[]);
+        let text = job("check", 0, self.rounds, 4, &self.strategy_toml(), &[]);
         Ok(JobConfig::parse(&text)?.strategy)
     }
 
@@ -84,15 +92,23 @@ impl Recipe {
 }
 
 /// A job file. The name holds the seed because the seeds of the tasks depend on both: a run repeated, alone or as one
-/// of many, ends with the same bits. All four hospitals must report, for the same reason.
-fn job(kind: &str, seed: u64, rounds: NonZeroU32, strategy: &str, settings: &[(&str, String)]) -> String {
+/// of many, ends with the same bits. All four hospitals begin a round and are waited for, for the same reason; `quorum` is
+/// how many must report when one is lost.
+fn job(
+    kind: &str,
+    seed: u64,
+    rounds: NonZeroU32,
+    quorum: u32,
+    strategy: &str,
+    settings: &[(&str, String)],
+) -> String {
     let names = Hospital::ALL.map(|hospital| format!("\"{hospital}\"")).join(", ");
     let settings: String = settings.iter().map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
     format!(
         "name = \"{kind}-{seed}\"\nrounds = {rounds}\nseed = {seed}\n\
          [model]\ninitial = \"initial.safetensors\"\n\
          [strategy]\n{strategy}\
-         [cohort]\nparticipants = [{names}]\nmin_participants = 4\nquorum = 4\n\
+         [cohort]\nparticipants = [{names}]\nmin_participants = 4\nquorum = {quorum}\n\
          [timeouts]\ndeadline = \"10m\"\n\
          [training]\nwork = \"{kind}\"\nsplit_seed = \"{seed}\"\n{settings}"
     )
@@ -114,6 +130,7 @@ mod tests {
             batch_size: number(16),
             learning_rate: 0.03,
             compression: Encoding::PLAIN,
+            secure_aggregation: false,
         }
     }
 
@@ -151,9 +168,21 @@ mod tests {
 
     #[test]
     fn the_statistics_are_one_round() {
-        let job = JobConfig::parse(&Recipe::statistics_job(u64::from(u32::MAX))).unwrap();
+        let job = JobConfig::parse(&recipe(Learning::Fedavg).statistics_job(u64::from(u32::MAX))).unwrap();
         assert_eq!(job.plan.rounds().get(), 1);
         assert_eq!(job.settings["work"], "statistics");
+    }
+
+    #[test]
+    fn masked_updates_have_a_threshold_of_three_and_the_statistics_still_need_all_four() {
+        let recipe = Recipe { secure_aggregation: true, ..recipe(Learning::Fedavg) };
+        for (text, quorum) in [(recipe.statistics_job(7), 4), (recipe.training_job(7, &normalisation()), 3)] {
+            let job = JobConfig::parse(&text).unwrap();
+            let terms = job.secure.unwrap().terms;
+            assert_eq!(job.plan.cohort().quorum.get(), quorum);
+            assert_eq!(terms.parameters(4).unwrap().threshold(), 3);
+            assert_eq!((terms.max_cohort(), terms.vector().value_bits()), (4, 30));
+        }
     }
 
     #[test]

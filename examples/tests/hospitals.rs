@@ -38,6 +38,28 @@ fn the_federation_beats_every_hospital_alone_and_the_readme_quotes_it() -> Outco
     Ok(())
 }
 
+/// The README quotes the last line, which the program ends with a failure for when it is beyond the bar.
+#[test]
+fn masked_updates_end_where_those_in_the_clear_do_and_repeat() -> Outcome {
+    let (text, json) = hospitals(&["--secure-aggregation"])?;
+    let verdict = text.lines().last().unwrap_or_default();
+    assert!(verdict.ends_with("(at most 0.005)"), "{verdict}");
+    assert!(include_str!("../hospitals/README.md").contains(verdict), "the README lacks the line\n{verdict}");
+    assert_eq!(json["model_digest"], hospitals(&["--secure-aggregation"])?.1["model_digest"]);
+    Ok(())
+}
+
+#[test]
+fn a_round_is_completed_without_the_hospital_that_is_killed_while_it_masks() -> Outcome {
+    let arguments = ["--rounds", "6", "--secure-aggregation", "--kill", "switzerland"];
+    let output = Command::new(running::example("hospitals")?).args(arguments).output()?;
+    let (text, told) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(output.status.success(), "{told}");
+    assert!(text.trim_end().ends_with("(at most 0.01)"), "{text}");
+    assert!(told.contains("round 3: switzerland was killed"), "{told}");
+    Ok(())
+}
+
 #[test]
 fn the_same_seed_ends_with_the_same_model_and_another_with_another() -> Outcome {
     let model = |seed: &str| {

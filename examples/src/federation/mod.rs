@@ -8,11 +8,8 @@ mod coordinator;
 
 use std::{path::Path, time::SystemTime};
 
-use anyhow::{Context, Result, bail};
-use federated_core::{
-    ids::{JobName, ParticipantName},
-    model::ModelParameters,
-};
+use anyhow::{Context, Result, bail, ensure};
+use federated_core::{ids::ParticipantName, model::ModelParameters};
 use federated_proto::v1::{JobState, JobStatus};
 use federated_server::{
     config::OperatorConfig,
@@ -46,10 +43,16 @@ pub(crate) struct Federation {
 pub(crate) struct Finished {
     /// Its last model.
     pub(crate) model: ModelParameters,
-    /// Bytes of updates received by the coordinator.
-    pub(crate) bytes_up: u64,
-    /// Bytes of models sent by it.
-    pub(crate) bytes_down: u64,
+    /// Its last report.
+    pub(crate) status: JobStatus,
+}
+
+/// A participant that is killed (SIGKILL) once in a job, and started again at once.
+pub(crate) struct Kill<'a> {
+    /// Its place among the participants.
+    pub(crate) place: usize,
+    /// Whether the coordinator is far enough. The participant's process says so with a line on its standard output.
+    pub(crate) is_due: &'a dyn Fn(&JobStatus) -> bool,
 }
 
 impl Federation {
@@ -104,18 +107,45 @@ impl Federation {
         initial: &ModelParameters,
         watch: impl AsyncFnMut(&mut OperatorClient, &JobStatus),
     ) -> Result<Finished> {
+        self.run_with_kill(job_toml, initial, watch, None).await
+    }
+
+    /// The same, while a participant is killed and started again.
+    pub(crate) async fn run_with_kill(
+        &mut self,
+        job_toml: &str,
+        initial: &ModelParameters,
+        mut watch: impl AsyncFnMut(&mut OperatorClient, &JobStatus),
+        mut kill: Option<Kill<'_>>,
+    ) -> Result<Finished> {
         let job = self.operator.start(job_toml, initial).await?;
-        let ended = self.processes.iter_mut().map(|process| Box::pin(process.ended()));
-        let last = tokio::select! {
-            last = follow(&mut self.operator, &job, watch) => last?,
-            (error, ..) = select_all(ended) => return Err(error),
+        let mut reports = self.operator.watch(Some(&job)).await?;
+        let last = loop {
+            let ended = self.processes.iter_mut().map(|process| Box::pin(process.ended()));
+            let report = tokio::select! {
+                report = reports.next() => report,
+                (error, ..) = select_all(ended) => return Err(error),
+            };
+            let report = report.context("the coordinator ended the report before the job ended")??;
+            let Some(status) = report.jobs.into_iter().next() else { continue };
+            watch(&mut self.operator, &status).await;
+            if let Some(Kill { place, .. }) = kill.take_if(|kill| (kill.is_due)(&status)) {
+                let process = self.participant(place)?;
+                process.ready().await?;
+                process.kill().await?;
+                process.start_again()?;
+            }
+            match status.state() {
+                JobState::Completed => break status,
+                JobState::Failed | JobState::Stopped => {
+                    bail!("the job {job} did not complete: {}", status.message)
+                }
+                _ => {}
+            }
         };
-        let model = last.model.context("a job has a model")?;
-        Ok(Finished {
-            model: self.operator.download(model).await?,
-            bytes_up: last.bytes_up,
-            bytes_down: last.bytes_down,
-        })
+        ensure!(kill.is_none(), "the job {job} ended before a participant could be killed");
+        let model = last.model.clone().context("a job has a model")?;
+        Ok(Finished { model: self.operator.download(model).await?, status: last })
     }
 
     /// The operator's connection.
@@ -139,25 +169,4 @@ impl Federation {
         }
         all
     }
-}
-
-/// Waits for the end of a job: its last status, if it is completed.
-async fn follow(
-    operator: &mut OperatorClient,
-    job: &JobName,
-    mut watch: impl AsyncFnMut(&mut OperatorClient, &JobStatus),
-) -> Result<JobStatus> {
-    let mut reports = operator.watch(Some(job)).await?;
-    while let Some(report) = reports.next().await {
-        let Some(status) = report?.jobs.into_iter().next() else { continue };
-        watch(operator, &status).await;
-        match status.state() {
-            JobState::Completed => return Ok(status),
-            JobState::Failed | JobState::Stopped => {
-                bail!("the job {job} did not complete: {}", status.message)
-            }
-            _ => {}
-        }
-    }
-    bail!("the coordinator ended the report on {job} before the job ended")
 }
