@@ -68,9 +68,12 @@ pub(crate) struct Options {
     /// How updates are compressed: none, bf16, f16, int8, int4, top-k or top-k:FRACTION, each with +zstd or without.
     #[arg(long, default_value = "none", value_name = "CODEC")]
     pub(crate) compression: Compression,
-    /// Secure aggregation: not available yet.
-    #[arg(long)]
-    secagg: bool,
+    /// Masked updates, summed by secure aggregation.
+    #[arg(long, conflicts_with = "compression")]
+    pub(crate) secagg: bool,
+    /// Participants that drop out of every round after they have shared their keys, and whose masks are recovered.
+    #[arg(long, default_value = "0", value_name = "D", requires = "secagg")]
+    pub(crate) dropouts: u32,
     /// Differential privacy: not available yet.
     #[arg(long, num_args = 0..=1, value_name = "SETTINGS")]
     dp: Option<Option<String>>,
@@ -100,7 +103,11 @@ pub(crate) struct Options {
 impl Options {
     /// Refuses what is not there yet.
     pub(crate) fn check(&self) -> Result<()> {
-        ensure!(!self.secagg, "--secagg: secure aggregation is not available yet");
+        let (clients, dropouts) = (self.clients.get(), self.dropouts);
+        ensure!(
+            !self.secagg || clients >= 3 && dropouts <= clients - 3,
+            "--secagg: expected at least 3 participants that stay, found {clients} of whom {dropouts} drop out"
+        );
         ensure!(self.dp.is_none(), "--dp: differential privacy is not available yet");
         Ok(())
     }
@@ -149,12 +156,17 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused_by_name() {
-        for (line, name) in
-            [("--secagg", "--secagg"), ("--dp", "--dp"), ("--dp epsilon=1", "--dp"), ("--dp=1", "--dp")]
-        {
+        for (line, name) in [("--dp", "--dp"), ("--dp epsilon=1", "--dp"), ("--dp=1", "--dp")] {
             let refusal = parse(line).unwrap().check().unwrap_err().to_string();
             assert!(refusal.starts_with(name) && refusal.ends_with("not available yet"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn secure_aggregation_needs_three_that_stay() {
+        parse("--clients 5 --secagg --dropouts 2").unwrap().check().unwrap();
+        assert!(parse("--clients 5 --secagg --dropouts 3").unwrap().check().is_err());
+        assert!(parse("--clients 2 --secagg").unwrap().check().is_err());
     }
 
     #[test]
@@ -167,6 +179,8 @@ mod tests {
             "--floor --with-floor",
             "--floor --compression int8",
             "--compression gzip",
+            "--secagg --compression int8",
+            "--dropouts 1",
             "coordinator",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -33,13 +33,17 @@ pub(crate) async fn run(options: &Options) -> Result<Federated> {
     let mut coordinator = Child::start("coordinator", &arguments, folder.path())?;
     let address = coordinator.line().await?;
     folder.enroll(options.clients.get(), &address)?;
+    if options.secagg {
+        folder.sign_up(options.clients.get())?;
+    }
 
     let mut operator = OperatorClient::connect(&folder.operator(&address)?).await?;
     // The model goes as soon as it is sent: a large one takes the memory that participants need.
     let job =
         operator.start(&job::to_toml(options), &model::initial(options.params.get(), options.seed)?).await?;
+    let stay = options.clients.get() - options.dropouts;
     let start = |share: (u32, u32)| {
-        let arguments = Participants::arguments(folder.path(), share);
+        let arguments = Participants::arguments(folder.path(), share, stay);
         Child::start(&format!("participants-{}", share.0), &arguments, folder.path())
     };
     let mut children = options.shares().into_iter().map(start).collect::<Result<Vec<_>>>()?;
@@ -54,7 +58,7 @@ pub(crate) async fn run(options: &Options) -> Result<Federated> {
     let status = operator.status(Some(&job)).await?.jobs.into_iter().next().context("the job's status")?;
     let round1_s = completed(&status)?;
     let model = operator.download(status.model.context("a job has a model")?).await?;
-    let expectation = Expectation::new(options.seed, options.rounds.get(), options.clients.get());
+    let expectation = Expectation::new(options.seed, options.rounds.get(), stay, options.secagg);
     let error = expectation.largest_error(model.values());
     // An open call would hold up the coordinator's end.
     drop(operator);

@@ -1,10 +1,12 @@
 use std::{
+    fs,
     num::NonZeroU64,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use anyhow::{Context, Result};
+use federated_client::signing::make_key;
 use federated_server::{
     config::{CoordinatorConfig, OperatorConfig, TlsFiles},
     identity::setup::{EnrollOptions, InitOptions, enroll, init},
@@ -58,6 +60,16 @@ impl RunFolder {
         Ok(OperatorConfig { address, ..self.config.operator.clone() })
     }
 
+    /// Gives each of these participants a long-lived key, and the roster of all.
+    pub(crate) fn sign_up(&self, count: u32) -> Result<()> {
+        let mut roster = String::new();
+        for number in 0..count {
+            let public = make_key(&signing_key(self.path(), number))?;
+            roster.push_str(&format!("participant-{number} {public}\n"));
+        }
+        Ok(fs::write(roster_file(self.path()), roster)?)
+    }
+
     /// Makes the bundles of participants 0 to `count` - 1 of a coordinator that listens at `address`.
     pub(crate) fn enroll(&self, count: u32, address: &str) -> Result<()> {
         for number in 0..count {
@@ -76,6 +88,16 @@ impl RunFolder {
 /// Where the bundle of a participant is.
 pub(crate) fn bundle(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("participant-{number}"))
+}
+
+/// Where a participant's long-lived key is, if it has one.
+pub(crate) fn signing_key(folder: &Path, number: u32) -> PathBuf {
+    bundle(folder, number).join("signing.key")
+}
+
+/// Where everyone's public keys are.
+pub(crate) fn roster_file(folder: &Path) -> PathBuf {
+    folder.join("roster")
 }
 
 /// The TLS files of a bundle.

@@ -7,6 +7,8 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 
+use crate::job::CLIP;
+
 /// The largest magnitude of an initial value.
 const SPREAD: f32 = 0.1;
 
@@ -35,12 +37,17 @@ pub(crate) struct Expectation {
     seed: u64,
     rounds: u32,
     mean: f64,
+    /// What a round's mean may be off before it is rounded to f32.
+    step: f64,
 }
 
 impl Expectation {
-    pub(crate) fn new(seed: u64, rounds: u32, clients: u32) -> Self {
+    pub(crate) fn new(seed: u64, rounds: u32, clients: u32, quantised: bool) -> Self {
         let sum: f64 = (0..clients).map(|participant| f64::from(constant(participant))).sum();
-        Self { seed, rounds, mean: sum / f64::from(clients) }
+        // Of 32 bits each participant has what is left beside the sum's: 15 at least, for up to 2^17 participants.
+        let bits = 32 - i32::try_from(clients.next_power_of_two().trailing_zeros()).unwrap_or(17) - 2;
+        let step = if quantised { CLIP / f64::powi(2.0, bits) } else { 0.0 };
+        Self { seed, rounds, mean: sum / f64::from(clients), step }
     }
 
     /// The largest difference between a value of the final model and what it must be.
@@ -57,7 +64,7 @@ impl Expectation {
     /// What rounding to f32, of the mean and of the new model in each round, can make of it.
     pub(crate) fn tolerance(&self) -> f64 {
         let largest = f64::from(SPREAD) + f64::from(self.rounds) * self.mean;
-        f64::from(self.rounds) * f64::from(f32::EPSILON) * largest
+        f64::from(self.rounds) * (f64::from(f32::EPSILON) * largest + self.step)
     }
 }
 
@@ -83,7 +90,7 @@ mod tests {
             let grown = |value| (0..rounds).fold(value, |value, _| value + mean);
             initial_values(seed).take(1_000).map(grown).collect()
         };
-        let expected = Expectation::new(seed, 8, clients);
+        let expected = Expectation::new(seed, 8, clients, false);
         assert!(expected.largest_error(&after(8)) <= expected.tolerance());
         assert!(expected.largest_error(&after(7)) > 1.0);
         let mut broken = after(8);

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use federated_client::{
     FederatedClient,
-    config::ParticipantConfig,
+    config::{ParticipantConfig, SecureFiles},
     policy::SitePolicy,
     telemetry,
     trainer::{LocalTrainer, StopSignal, TrainerError},
@@ -19,7 +19,8 @@ use futures::future::try_join_all;
 
 use crate::{
     child::parent_is_done,
-    folder::{NO_LIMIT, bundle},
+    folder::{NO_LIMIT, bundle, roster_file, signing_key},
+    job::MOST_EXAMPLES,
     measure::Usage,
     model::constant,
 };
@@ -35,15 +36,18 @@ pub(crate) struct Participants {
     /// How many.
     #[arg(long)]
     count: u32,
+    /// The first that drops out of every round.
+    #[arg(long)]
+    dropouts_from: u32,
 }
 
 impl Participants {
     /// The arguments that [`Participants`] is parsed from.
-    pub(crate) fn arguments(folder: &Path, (first, count): (u32, u32)) -> Vec<String> {
-        let folder = folder.display().to_string();
-        ["participants", &folder, "--first", &first.to_string(), "--count", &count.to_string()]
-            .map(str::to_owned)
-            .to_vec()
+    pub(crate) fn arguments(folder: &Path, (first, count): (u32, u32), dropouts_from: u32) -> Vec<String> {
+        let numbers =
+            [("--first", first), ("--count", count), ("--dropouts-from", dropouts_from)].into_iter();
+        let numbers = numbers.flat_map(|(name, number)| [name.to_owned(), number.to_string()]);
+        ["participants".to_owned(), folder.display().to_string()].into_iter().chain(numbers).collect()
     }
 
     /// Takes part in one job, and says at the end what it used.
@@ -66,7 +70,14 @@ impl Participants {
         }
         config.policy =
             SitePolicy { min_cohort: 1, max_model_bytes: NO_LIMIT.get(), ..SitePolicy::default() };
-        let trainer = AddConstant { value: constant(number) };
+        let signing_key = signing_key(&self.folder, number);
+        if signing_key.exists() {
+            let pinned_roster = roster_file(&self.folder);
+            config.secure_aggregation =
+                Some(SecureFiles { signing_key, pinned_roster, min_cohort: 3, min_threshold: 2 });
+        }
+        let examples = if number < self.dropouts_from { MOST_EXAMPLES } else { MOST_EXAMPLES + 1 };
+        let trainer = AddConstant { value: constant(number), examples };
         let client = FederatedClient::builder().config(config).trainer(trainer).stop_after_jobs(1).build();
         client.with_context(|| format!("participant {number}"))
     }
@@ -76,11 +87,12 @@ impl Participants {
 #[derive(Debug)]
 struct AddConstant {
     value: f32,
+    examples: u64,
 }
 
 impl LocalTrainer for AddConstant {
     fn example_count(&self) -> u64 {
-        1
+        self.examples
     }
 
     fn train(
@@ -95,7 +107,7 @@ impl LocalTrainer for AddConstant {
         values.fill(self.value);
         Ok(ClientUpdate {
             delta: ModelParameters::new(layout, values)?,
-            examples: ExampleCount::new(1)?,
+            examples: ExampleCount::new(self.examples)?,
             metrics: Metrics::new(),
         })
     }

@@ -44,6 +44,9 @@ pub(crate) struct Line {
     /// The largest error of a value of the final model.
     pub(crate) ok_err_v0: Option<f64>,
     pub(crate) compression: String,
+    /// Whether updates are masked, and how many participants drop out of every round then.
+    pub(crate) secagg: bool,
+    pub(crate) dropouts: u32,
     /// Whether each participant is a process of its own.
     pub(crate) processes: bool,
     /// The load average before and after.
@@ -112,6 +115,8 @@ impl Line {
             ok: true,
             ok_err_v0: None,
             compression: options.compression.to_string(),
+            secagg: options.secagg,
+            dropouts: options.dropouts,
             processes: options.processes,
             loadavg_before: load,
             loadavg: load_average(),
