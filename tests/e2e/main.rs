@@ -9,6 +9,7 @@
 //! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
 
 mod absence;
+mod attacks;
 mod certificates;
 mod compression;
 mod content;
@@ -26,6 +27,7 @@ mod python;
 mod restart;
 mod resume;
 mod rounds;
+mod secure_aggregation;
 mod sites;
 mod tasks;
 mod uploads;

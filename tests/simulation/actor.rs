@@ -7,7 +7,7 @@ use federated_core::{
     ids::{Digest, RoundNumber, TaskId},
     job::JobEvent,
     metrics::Metrics,
-    round::{Admission, Command, Event, OutReason, Receipt, RoundPhase, RoundSummary, RunEnd},
+    round::{Admission, Command, Event, OutReason, Receipt, RoundPhase, RoundSummary, RunEnd, UpdateKind},
     update::ExampleCount,
 };
 use federated_proto::convert::ModelContent;
@@ -100,7 +100,8 @@ impl World {
             self.books.counted(&task, site, content)?;
             let encoding = federated_core::compression::Encoding::PLAIN;
             let (examples, metrics) = (ExampleCount::ONE, Metrics::new());
-            let receipt = Receipt { content, encoding, bytes: 4, examples, metrics };
+            let kind = UpdateKind::Open { encoding, examples, metrics };
+            let receipt = Receipt { content, bytes: 4, kind };
             let (job, participant) = (names::job_of(&task.job), names::site(site).clone());
             self.round(job, Event::UpdateStored { participant, task, receipt })?;
         }
@@ -160,7 +161,7 @@ impl World {
                 let (reason, message) = (reason.reason().to_string(), String::new());
                 self.direct(names::site_of(&participant), Input::Withdrawn { task, reason, message });
             }
-            Command::Aggregate { task, contributions } => {
+            Command::Aggregate { task, contributions, .. } => {
                 let Some(base) = self.coordinator.job(job).map(|job| job.run().model()) else {
                     return Ok(());
                 };

@@ -7,7 +7,7 @@ use std::{
 
 use federated_core::ids::ParticipantName;
 use federated_server::{
-    FederatedServer,
+    FederatedServer, FederatedServerBuilder,
     config::{CoordinatorConfig, Limits},
     identity::{
         CertificateAuthority, Enrolment, Roster, Validity,
@@ -19,15 +19,17 @@ use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{ClientTls, Operator, PATIENCE, RawParticipant, spooled, within};
 
+type BuiltWith = Box<dyn FnOnce(FederatedServerBuilder) -> FederatedServerBuilder + Send>;
+
 /// A coordinator's folder, and the coordinator that serves it in this process.
 ///
 /// The coordinator has a runtime of its own: to [`kill`](Self::kill) it drops every task it has at once, connections
 /// and all, as the end of its process would.
-#[derive(Debug)]
 pub struct Federation {
     folder: TempDir,
     config: CoordinatorConfig,
     bundles: AtomicU32,
+    built: Option<BuiltWith>,
     serving: Option<Serving>,
 }
 
@@ -46,7 +48,23 @@ impl Drop for Serving {
     }
 }
 
+impl std::fmt::Debug for Federation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Federation").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 impl Federation {
+    /// A coordinator whose first start is built with this, for instance one that lies.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn built(
+        with: impl FnOnce(FederatedServerBuilder) -> FederatedServerBuilder + Send + 'static,
+    ) -> Self {
+        Self::made(|_| {}, Some(Box::new(with))).await
+    }
+
     /// Makes a folder and serves it on a port of the system's choice.
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -65,6 +83,10 @@ impl Federation {
     /// # Panics
     /// When the coordinator does not start.
     pub async fn configured(change: impl FnOnce(&mut CoordinatorConfig)) -> Self {
+        Self::made(change, None).await
+    }
+
+    async fn made(change: impl FnOnce(&mut CoordinatorConfig), built: Option<BuiltWith>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = InitOptions {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -72,7 +94,7 @@ impl Federation {
         };
         let mut config = setup::init(&options, SystemTime::now()).expect("a coordinator's folder");
         change(&mut config);
-        let mut federation = Self { folder, config, bundles: AtomicU32::new(0), serving: None };
+        let mut federation = Self { folder, config, bundles: AtomicU32::new(0), built, serving: None };
         federation.serve().await;
         federation
     }
@@ -90,7 +112,7 @@ impl Federation {
             .expect("a runtime");
         let (stop, stopped) = oneshot::channel();
         let (listening, address) = oneshot::channel();
-        let config = self.config.clone();
+        let (config, with) = (self.config.clone(), self.built.take());
         let ended = runtime.spawn(async move {
             let stopped = async {
                 // A sender that is dropped asks for nothing.
@@ -98,7 +120,11 @@ impl Federation {
                     std::future::pending().await
                 }
             };
-            let built = FederatedServer::builder().config(config).shutdown(stopped).build().await;
+            let mut builder = FederatedServer::builder().config(config).shutdown(stopped);
+            if let Some(with) = with {
+                builder = with(builder);
+            }
+            let built = builder.build().await;
             let server = built.expect("the coordinator should start");
             listening.send(server.local_addr().expect("an address")).expect("the test waits");
             server.run().await.expect("the coordinator should serve");

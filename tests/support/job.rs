@@ -45,6 +45,8 @@ pub struct Job {
     pub retry: &'static str,
     /// The job file's table `[compression]`, for instance `codec = "int8"`; none when empty.
     pub compression: &'static str,
+    /// The job file's table `[privacy.secure_aggregation]`; none when empty.
+    pub secure_aggregation: String,
     /// The model that the first round starts from.
     pub model: ModelParameters,
 }
@@ -67,6 +69,7 @@ impl Job {
             absence: "1h",
             retry: "0s",
             compression: "",
+            secure_aggregation: String::new(),
             model: model(2, 0.0),
         }
     }
@@ -88,8 +91,13 @@ impl Job {
             absence,
             retry,
             compression,
+            secure_aggregation,
             ..
         } = self;
+        let secure_aggregation = match secure_aggregation.as_str() {
+            "" => String::new(),
+            table => format!("[privacy.secure_aggregation]\n{table}"),
+        };
         let compression = match *compression {
             "" => String::new(),
             table => format!("[compression]\n{table}"),
@@ -120,6 +128,7 @@ impl Job {
             absence = "{absence}"
             retry = "{retry}"
             {compression}
+            {secure_aggregation}
             "#
         )
     }

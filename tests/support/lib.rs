@@ -4,10 +4,12 @@
 //! [`Operator`] starts and watches jobs there, which [`Job`] writes down; [`RawParticipant`] takes part as a peer that
 //! may send anything, with the certificate in a [`ClientTls`]; [`Update`] is what it uploads; [`FaultProxy`] breaks the
 //! line between the two, and a [`Site`] is one that behaves. A
-//! [`Client`] is a participant of the library, with the trainer [`AddConstant`]. Nothing here sleeps until something is ready: every wait is for a signal, [`within`] a limit.
+//! [`Client`] is a participant of the library, with the trainer [`AddConstant`]; [`Signatories`] are several that aggregate
+//! securely. Nothing here sleeps until something is ready: every wait is for a signal, [`within`] a limit.
 //! In [`processes`] coordinators and participants are processes of their own: [`crash`] kills them at random moments,
 //! [`failover`] the one that another stands in for, and [`siege`] is about a coordinator that is beset. [`Postgres`] is a
-//! database server for those that keep their journal in one.
+//! database server for those that keep their journal in one. [`vectors`] are what other implementations of secure
+//! aggregation made.
 
 mod client;
 pub mod crash;
@@ -21,12 +23,14 @@ mod postgres;
 pub mod processes;
 mod proxy;
 mod refusal;
+mod secure;
 pub mod siege;
 mod site;
 mod spooled;
 mod tls;
 mod trainer;
 mod update;
+pub mod vectors;
 
 pub use client::Client;
 pub use federation::Federation;
@@ -37,6 +41,7 @@ pub use patience::{PATIENCE, within};
 pub use postgres::Postgres;
 pub use proxy::{Fault, FaultProxy};
 pub use refusal::{assert_refused, reason};
+pub use secure::{SecureSite, Signatories};
 pub use site::Site;
 pub use tls::ClientTls;
 pub use trainer::{AddConstant, Gate, TRAINS};

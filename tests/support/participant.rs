@@ -124,6 +124,14 @@ impl RawParticipant {
         Ok(chunks)
     }
 
+    /// Answers a stage of secure aggregation.
+    ///
+    /// # Errors
+    /// The coordinator's refusal.
+    pub async fn answer(&mut self, request: v1::AnswerSessionRequest) -> Result<(), Status> {
+        within("the answer to AnswerSession", self.client.answer_session(request)).await.map(drop)
+    }
+
     /// Declines a task.
     ///
     /// # Errors
@@ -176,6 +184,15 @@ impl Attendance {
     pub async fn task(&mut self) -> v1::TrainTask {
         self.until("a task", |kind| match kind {
             Kind::Train(task) => Some(task),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next stage of secure aggregation.
+    pub async fn told(&mut self) -> v1::SecureDirective {
+        self.until("a stage of secure aggregation", |kind| match kind {
+            Kind::Secure(told) => Some(told),
             _ => None,
         })
         .await

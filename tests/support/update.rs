@@ -3,6 +3,7 @@ use federated_core::{
     compression::encode,
     ids::Digest,
     model::{values_from_le_bytes, values_to_le_bytes},
+    round::UpdateKind,
 };
 use federated_proto::{
     chunk::split,
@@ -42,6 +43,7 @@ impl Update {
             examples,
             metrics: [("loss".to_owned(), f64::from(values[0]))].into(),
             encoding: None,
+            masked: None,
         };
         let step = 1 << 20;
         Self { header, bytes, step }
@@ -54,7 +56,9 @@ impl Update {
         let values = values_from_le_bytes(&self.bytes);
         let bytes = encode(encoding, &values, self.header.examples).expect("values that can be encoded");
         let mut header = UpdateHeader::try_from(self.header).expect("a header");
-        header.encoding = encoding;
+        if let UpdateKind::Open { encoding: of_header, .. } = &mut header.kind {
+            *of_header = encoding;
+        }
         Self { header: (&header).into(), ..self }.with_bytes(bytes)
     }
 
