@@ -38,7 +38,7 @@ class Protocol:
 
 def load_protocol(proto: Path) -> Protocol:
     """Generates the code from the .proto files below `proto` and imports it."""
-    files = ["federated/v1/model.proto", "federated/v1/participation.proto"]
+    files = [f"federated/v1/{name}.proto" for name in ("model", "secure_aggregation", "participation")]
     include = importlib.import_module("grpc_tools").__path__[0] + "/_proto"
     with tempfile.TemporaryDirectory(prefix="federated-stubs-") as folder:
         options = [f"-I{proto}", f"-I{include}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
