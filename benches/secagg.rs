@@ -119,12 +119,13 @@ fn recovery(c: &mut Criterion) {
     let store = Store::open(folder.path()).expect("a store");
     let layout = ModelLayout::new(vec![TensorSpec::new("w", [VALUES as u64])]).expect("a layout");
     let mut writer = store.new_model("job").expect("a model");
-    writer.write(bytes_of(&vec![0.5; VALUES])).expect("space on the disk");
+    writer.write(bytes_of(&vec![0.5_f32; VALUES])).expect("space on the disk");
     let base = writer.finish(&store).expect("space on the disk");
     let task = TaskId { job: "job".parse().expect("a name"), round: RoundNumber::FIRST, attempt: 1 };
     let plan = VectorPlan::new(Modulus::B32, 1.0, examples(100), 16, BTreeMap::new()).expect("a plan");
     let mut vector = vec![0; plan.byte_len(VALUES as u64) as usize];
-    let (values, metrics, rounding) = (vec![0.1; VALUES], Metrics::new(), RoundingSeed::new([1; 32].into()));
+    let (values, metrics, rounding) =
+        (vec![0.1_f32; VALUES], Metrics::new(), RoundingSeed::new([1; 32].into()));
     let encoder = plan.encoder(examples(70), &metrics, &values, &rounding).expect("few examples");
     let mut survivors = BTreeMap::new();
     for site in 0..15 {
@@ -158,7 +159,7 @@ fn recovery(c: &mut Criterion) {
     let mut least = || {
         thread::scope(|scope| {
             for ((key, stream), vector) in memory.iter_mut().zip(&mut vectors) {
-                scope.spawn(|| floor(key, bytes, stream, vector));
+                scope.spawn(move || floor(key, bytes, stream, vector));
             }
         });
     };
