@@ -64,11 +64,8 @@ impl ChunkSequence {
         if chunk.offset != self.next {
             return Err(WireError::ChunkOffset { expected: self.next, found: chunk.offset });
         }
-        let end = self.next.saturating_add(found as u64);
-        if end > self.total {
-            return Err(WireError::Oversized { expected: self.total });
-        }
-        self.next = end;
+        let end = self.next.checked_add(found as u64).filter(|end| *end <= self.total);
+        self.next = end.ok_or(WireError::Oversized { expected: self.total })?;
         Ok(chunk.data)
     }
 
@@ -106,6 +103,15 @@ mod tests {
         assert!(matches!(sequence.finish(), Err(WireError::Truncated { expected: 6, found: 4 })));
         let huge = v1::Chunk { offset: 4, data: vec![0; MAX_CHUNK_BYTES + 1].into() };
         assert!(matches!(sequence.accept(huge), Err(WireError::ChunkLength { .. })));
+    }
+
+    #[test]
+    fn a_content_that_ends_where_numbers_do_takes_no_byte_more() {
+        let mut sequence = ChunkSequence::new(u64::MAX - 2, u64::MAX);
+        let chunk = |data: &'static [u8]| v1::Chunk { offset: u64::MAX - 2, data: Bytes::from_static(data) };
+        assert!(matches!(sequence.accept(chunk(b"abc")), Err(WireError::Oversized { .. })));
+        sequence.accept(chunk(b"ab")).unwrap();
+        sequence.finish().unwrap();
     }
 
     proptest! {
