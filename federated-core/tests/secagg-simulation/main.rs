@@ -52,7 +52,7 @@ use books::{SIGHTS, Sight};
 use schedule::Schedule;
 use simulate::{run, shrunk, told};
 
-/// How many schedules are run, unless `SIMULATION_COUNT` says otherwise: `.ci/run` has 100,000 in a release build.
+/// How many schedules are run, unless `SIMULATION_COUNT` says otherwise.
 const COUNT: u64 = 10_000;
 /// Of so many schedules one is run twice.
 const ONE_IN: u64 = 16;
