@@ -108,25 +108,24 @@ impl Run {
         Ok(session.state.admit(participant, message, roster)?)
     }
 
-    /// What this participant is told of secure aggregation at this moment, if anything.
+    /// What this participant is told of secure aggregation at this moment, in this order.
     #[must_use]
-    pub fn told(&self, participant: &ParticipantName) -> Option<CoordinatorMessage> {
+    pub fn told(&self, participant: &ParticipantName) -> Vec<CoordinatorMessage> {
         match &self.phase {
             RoundPhase::Training { cohort, session: Some(session), .. } => {
-                matches!(cohort.get(participant), Some(Member::Working | Member::Absent { .. }))
-                    .then(|| session.state.message(participant))
-                    .flatten()
+                let works = matches!(cohort.get(participant), Some(Member::Working | Member::Absent { .. }));
+                if works { session.state.messages(participant) } else { Vec::new() }
             }
             RoundPhase::Unmasking { session, out, .. } if !out.contains_key(participant) => {
-                session.state.message(participant)
+                session.state.messages(participant)
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
     pub(super) fn tell(&self, participant: &ParticipantName) -> Option<Command> {
-        self.told(participant)?;
-        Some(Command::Tell { participant: participant.clone(), task: self.task() })
+        let told = !self.told(participant).is_empty();
+        told.then(|| Command::Tell { participant: participant.clone(), task: self.task() })
     }
 
     /// Updates that are needed: of masked ones, as many as anybody agrees to unmask.

@@ -160,16 +160,19 @@ impl World {
     fn carry_out(&mut self, command: Command) -> Result<(), Violation> {
         let Some(process) = &mut self.coordinator.process else { return Ok(()) };
         let job = &process.job;
-        let (to, directive) = match command {
+        let (to, directives) = match command {
             Command::Dispatch { participant, task, .. } if job.run().expects(&participant, &task) => {
                 let task = job.task_for(&participant, true);
-                (participant, Directive::Train(Box::new(task)))
+                (participant, vec![Directive::Train(Box::new(task))])
             }
-            Command::Withdraw { participant, task, .. } => (participant, Directive::Withdraw { task }),
+            Command::Withdraw { participant, task, .. } => (participant, vec![Directive::Withdraw { task }]),
             Command::Tell { participant, task } if job.run().task() == task => {
-                let Some(message) = job.run().told(&participant) else { return Ok(()) };
-                self.books.told(Attempt::of(&task), names::site_of(&participant), &message)?;
-                (participant, Directive::Secure { task, message: Arc::new(message) })
+                let mut directives = Vec::new();
+                for message in job.run().told(&participant) {
+                    self.books.told(Attempt::of(&task), names::site_of(&participant), &message)?;
+                    directives.push(Directive::Secure { task: task.clone(), message: Arc::new(message) });
+                }
+                (participant, directives)
             }
             Command::Aggregate { task, contributions, session } => {
                 let session = session.expect("every task is secure");
@@ -183,7 +186,7 @@ impl World {
             _ => return Ok(()),
         };
         if let Some(connection) = process.sessions.get(&names::site_of(&to)) {
-            self.net.tell(*connection, directive);
+            directives.into_iter().for_each(|directive| self.net.tell(*connection, directive));
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ impl World {
         let site = usize::from(site) % self.sites.len();
         let all = 0..count;
         let me = cohort.index(names::name(site));
-        let told = match run.told(names::name(site)) {
+        let told = match run.told(names::name(site)).pop() {
             Some(CoordinatorMessage::Survivors(told)) => told.0.len(),
             _ => usize::MAX,
         };

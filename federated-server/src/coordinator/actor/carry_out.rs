@@ -38,7 +38,8 @@ impl Actor {
                 self.sessions.send(&participant, Kind::Withdraw(v1::Withdraw { id, reason, message }));
             }
             Command::Tell { participant, task } => {
-                if let Some(told) = job.run().told(&participant).filter(|_| job.run().task() == task) {
+                let current = job.run().task() == task;
+                for told in job.run().told(&participant).into_iter().filter(|_| current) {
                     let (task, message) = (Some((&task).into()), Some((&told).into()));
                     self.sessions.send(&participant, Kind::Secure(v1::SecureDirective { task, message }));
                 }

@@ -123,9 +123,21 @@ impl CoordinatorSession {
         }
     }
 
-    /// What this participant is told in this stage; of AdvertiseKeys its task tells it.
+    /// What this participant is told in this stage, in this order; of AdvertiseKeys its task tells it. Whoever was away when
+    /// enough others had signed is told of the survivors first: it checks them before it reveals anything.
     #[must_use]
-    pub fn message(&self, name: &ParticipantName) -> Option<CoordinatorMessage> {
+    pub fn messages(&self, name: &ParticipantName) -> Vec<CoordinatorMessage> {
+        let missed = match &self.state {
+            State::Unmask { cohort, survivors, signatures, .. } => cohort
+                .index(name)
+                .filter(|index| survivors.contains(index) && !signatures.contains_key(index))
+                .map(|_| CoordinatorMessage::Survivors(Survivors(survivors.as_ref().clone()))),
+            _ => None,
+        };
+        missed.into_iter().chain(self.message(name)).collect()
+    }
+
+    fn message(&self, name: &ParticipantName) -> Option<CoordinatorMessage> {
         if !self.concerns(name) {
             return None;
         }

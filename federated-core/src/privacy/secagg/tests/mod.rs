@@ -140,8 +140,9 @@ impl Bench {
         let next = self.coordinator.clone().close(&survivors).map_err(Failure::Coordinator)?;
         self.coordinator = next;
         for index in 0..self.participants.len() {
-            let Some(message) = self.coordinator.message(&name(index)) else { continue };
-            self.tell(index, message).map_err(Failure::Participant)?;
+            for message in self.coordinator.messages(&name(index)) {
+                self.tell(index, message).map_err(Failure::Participant)?;
+            }
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ fn at(stage: Stage) -> Bench {
 
 /// What the coordinator would tell this participant.
 fn told(bench: &Bench, index: usize) -> CoordinatorMessage {
-    bench.coordinator.message(&name(index)).unwrap()
+    bench.coordinator.messages(&name(index)).pop().unwrap()
 }
 
 fn reason(result: Result<(), ParticipantError>) -> &'static str {
@@ -34,7 +34,7 @@ fn reason(result: Result<(), ParticipantError>) -> &'static str {
 fn roster_of(bench: &mut Bench) -> Roster {
     bench.deliver().unwrap();
     let next = bench.coordinator.clone().close([]).unwrap();
-    let Some(CoordinatorMessage::Roster(roster)) = next.message(&name(0)) else { panic!() };
+    let Some(CoordinatorMessage::Roster(roster)) = next.messages(&name(0)).pop() else { panic!() };
     roster
 }
 
@@ -99,7 +99,7 @@ fn shares_that_were_changed_or_are_anothers_end_the_session() {
     let mut bench = at(Stage::ShareKeys);
     bench.deliver().unwrap();
     let next = bench.coordinator.clone().close([]).unwrap();
-    let delivery = |index: usize| match next.message(&name(index)) {
+    let delivery = |index: usize| match next.messages(&name(index)).pop() {
         Some(CoordinatorMessage::Delivery(delivery)) => delivery,
         other => panic!("{other:?}"),
     };
@@ -152,7 +152,7 @@ fn without_a_quorum_of_signatures_under_the_same_announcement_nothing_is_reveale
     let mut bench = at(Stage::Consistency);
     bench.deliver().unwrap();
     let Some(CoordinatorMessage::Signatures(Signatures(all))) =
-        bench.coordinator.clone().close([]).unwrap().message(&name(0))
+        bench.coordinator.clone().close([]).unwrap().messages(&name(0)).pop()
     else {
         panic!()
     };
