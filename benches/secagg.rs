@@ -7,13 +7,13 @@ use std::{
     collections::BTreeMap,
     hint::black_box,
     num::NonZero,
-    thread,
+    slice, thread,
     time::{Duration, Instant},
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use federated_core::{
-    aggregate::AggregationRule,
+    aggregate::{AggregationRule, WeightedMean},
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
     metrics::Metrics,
     model::{ModelLayout, TensorSpec, bytes_of},
@@ -24,7 +24,7 @@ use federated_core::{
     strategy::FedSgd,
     update::ExampleCount,
 };
-use federated_server::store::{Division, MaskedReduction, Store, UpdateForm};
+use federated_server::store::{Division, MaskedGroup, MaskedReduction, Store, UpdateForm};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 const VALUES: usize = 1_663_370;
@@ -142,20 +142,21 @@ fn recovery(c: &mut Criterion) {
     }
     let masks: Vec<_> =
         (0..15).flat_map(|site| [site, 100 + site]).map(|seed| mask(seed, Sign::Subtract)).collect();
+    let (updates, bytes) = (survivors.len(), masks.len() * vector.len());
+    let group = MaskedGroup { survivors, masks };
     let strategy = FedSgd { learning_rate: 0.1, aggregation: AggregationRule::Mean };
     let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let mut work = || {
-        let (task, layout, survivors, masks, plan) = (&task, &layout, &survivors, &masks[..], &plan);
-        let (strategy, division) = (&strategy, Division::default());
+        let (task, layout, groups, plan) = (&task, &layout, slice::from_ref(&group), &plan);
+        let (strategy, rule, division) = (&strategy, &WeightedMean, Division::default());
         let reduction =
-            MaskedReduction { task, layout, base, survivors, masks, plan, strategy, division, verify: false };
+            MaskedReduction { task, layout, base, groups, rule, plan, strategy, division, verify: false };
         black_box(reduction.run(&store).expect("a sum without masks"));
     };
-    let bytes = masks.len() * vector.len() / cores;
+    let bytes = bytes / cores;
     let mut memory: Vec<_> = (0..cores.get()).map(|_| (key(), vec![0; CHUNK_BYTES])).collect();
     // Each update is read once, and the model written.
-    let mut vectors: Vec<_> =
-        (0..cores.get()).map(|_| vec![0; survivors.len() * vector.len() / cores]).collect();
+    let mut vectors: Vec<_> = (0..cores.get()).map(|_| vec![0; updates * vector.len() / cores]).collect();
     let mut least = || {
         thread::scope(|scope| {
             for ((key, stream), vector) in memory.iter_mut().zip(&mut vectors) {

@@ -95,14 +95,17 @@ impl Metrics {
     /// The metrics that every report holds, averaged with the example counts as weights.
     #[must_use]
     pub fn weighted_mean<'a>(reports: impl Iterator<Item = (ExampleCount, &'a Self)> + Clone) -> Self {
+        Self::mean_by(reports.map(|(examples, report)| (f64::from(examples.get()), report)))
+    }
+
+    /// The same with any weights above 0.
+    pub(crate) fn mean_by<'a>(reports: impl Iterator<Item = (f64, &'a Self)> + Clone) -> Self {
         let Some((_, first)) = reports.clone().next() else {
             return Self::new();
         };
-        let total: f64 = reports.clone().map(|(examples, _)| f64::from(examples.get())).sum();
+        let total: f64 = reports.clone().map(|(weight, _)| weight).sum();
         let mean = |name: &String| {
-            let weighted = |(examples, report): (ExampleCount, &Self)| {
-                report.get(name).map(|value| f64::from(examples.get()) * value)
-            };
+            let weighted = |(weight, report): (f64, &Self)| report.get(name).map(|value| weight * value);
             let sum: Option<f64> = reports.clone().map(weighted).sum();
             sum.map(|sum| (name.clone(), sum / total)).filter(|(_, mean)| mean.is_finite())
         };

@@ -1,12 +1,16 @@
 //! Honest sessions of secure aggregation, to begin from at any stage: four participants, of whom three are enough.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use federated_core::{
     ids::{Digest, Fingerprint, ParticipantName},
     privacy::secagg::{
-        CoordinatorMessage, CoordinatorSession, Fraction, Header, KeystreamBuffer, Mask, Modulus,
-        ParticipantMessage, ParticipantSession, PinnedRoster, PreparedMask, Reply, SigningSecret, Site,
+        CoordinatorMessage, CoordinatorProtocol as _, CoordinatorSession, Fraction, Header, KeystreamBuffer, Mask, Modulus,
+        ParticipantMessage, ParticipantProtocol as _, ParticipantSession, PinnedRoster, PreparedMask, Reply, SigningSecret, Site,
         Stage, Terms, VectorPlan, participant::AdvertisedKeys,
     },
     update::ExampleCount,
@@ -77,11 +81,11 @@ impl Honest {
     pub fn new(drops_out: bool) -> Self {
         let mut participants: Vec<_> = (0..N).map(begun).collect();
         let mut coordinator = CoordinatorSession::new(session_header());
-        let survivors: Vec<ParticipantName> = (0..N - usize::from(drops_out)).map(name).collect();
+        let survivors: BTreeSet<ParticipantName> = (0..N - usize::from(drops_out)).map(name).collect();
         let mut honest =
             Self { coordinator: Vec::new(), told: Vec::new(), answers: Vec::new(), unmasking: Vec::new() };
         loop {
-            let told = std::array::from_fn(|index| coordinator.message(&name(index)));
+            let told = std::array::from_fn(|index| coordinator.messages(&name(index)).pop());
             let answers = std::array::from_fn(|index| {
                 let (session, entropy) = &mut participants[index];
                 answer(session, entropy, &told[index])

@@ -32,6 +32,6 @@ fuzz_target!(|download: Download| {
         }
     }
     assert!(sequence.position() <= total.max(offset));
-    assert_eq!(sequence.position(), offset + taken);
+    assert_eq!(Some(sequence.position()), offset.checked_add(taken));
     assert_eq!(sequence.finish().is_ok(), sequence.position() == total);
 });

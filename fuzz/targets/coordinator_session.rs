@@ -1,11 +1,14 @@
 #![no_main]
 //! A coordinator's session of secure aggregation, and participants that say anything at any time.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use arbitrary::Arbitrary;
 use federated_core::privacy::secagg::{
-    CoordinatorSession, MessageAdmission, ParticipantMessage, RevealedShare, ShareKeys, Stage, Unmask,
+    CoordinatorProtocol as _, CoordinatorSession, MessageAdmission, ParticipantMessage, RevealedShare, ShareKeys, Stage, Unmask,
 };
 use federated_fuzz::{
     patched,
@@ -120,14 +123,14 @@ fuzz_target!(|play: Play| {
                 say(&mut session, usize::from(who) % (N + 1), message, play.pinned);
             }
             Step::Close { survivors } => {
-                let survivors: Vec<_> =
+                let survivors: BTreeSet<_> =
                     (0..N).filter(|index| survivors >> index & 1 == 1).map(name).collect();
                 if let Ok(next) = session.clone().close(&survivors) {
                     session = next;
                 }
             }
         }
-        (0..=N).for_each(|index| drop(session.message(&name(index))));
+        (0..=N).for_each(|index| drop(session.messages(&name(index))));
         assert!(session.needed().1 > 0);
     }
     let unmasking = session.unmasking();

@@ -8,7 +8,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use federated_core::privacy::secagg::{
-    CoordinatorMessage, Delivery, ParticipantMessage, Reply, Roster, ShareKeys, Signatures, Stage, Survivors,
+    CoordinatorMessage, Delivery, ParticipantMessage, ParticipantProtocol as _, Reply, Roster, ShareKeys, Signatures, Stage, Survivors,
 };
 use federated_fuzz::{
     patched,

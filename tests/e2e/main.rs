@@ -28,6 +28,7 @@ mod restart;
 mod resume;
 mod rounds;
 mod secure_aggregation;
+mod secure_groups;
 mod sites;
 mod tasks;
 mod uploads;

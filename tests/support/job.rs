@@ -45,6 +45,8 @@ pub struct Job {
     pub retry: &'static str,
     /// The job file's table `[compression]`, for instance `codec = "int8"`; none when empty.
     pub compression: &'static str,
+    /// The job file's table `[aggregation]`, for instance `kind = "median"`; none when empty.
+    pub aggregation: &'static str,
     /// The job file's table `[privacy.secure_aggregation]`; none when empty.
     pub secure_aggregation: String,
     /// The model that the first round starts from.
@@ -69,6 +71,7 @@ impl Job {
             absence: "1h",
             retry: "0s",
             compression: "",
+            aggregation: "",
             secure_aggregation: String::new(),
             model: model(2, 0.0),
         }
@@ -91,17 +94,17 @@ impl Job {
             absence,
             retry,
             compression,
+            aggregation,
             secure_aggregation,
             ..
         } = self;
-        let secure_aggregation = match secure_aggregation.as_str() {
+        let table = |name: &str, content: &str| match content {
             "" => String::new(),
-            table => format!("[privacy.secure_aggregation]\n{table}"),
+            content => format!("[{name}]\n{content}"),
         };
-        let compression = match *compression {
-            "" => String::new(),
-            table => format!("[compression]\n{table}"),
-        };
+        let (compression, aggregation) =
+            (table("compression", compression), table("aggregation", aggregation));
+        let secure_aggregation = table("privacy.secure_aggregation", secure_aggregation);
         let participants = match participants.as_slice() {
             [] => String::new(),
             names => format!("participants = {names:?}"),
@@ -128,6 +131,7 @@ impl Job {
             absence = "{absence}"
             retry = "{retry}"
             {compression}
+            {aggregation}
             {secure_aggregation}
             "#
         )

@@ -9,8 +9,8 @@ use federated_core::{
     ids::ParticipantName,
     metrics::Metrics,
     privacy::secagg::{
-        Mask, ParticipantMessage, ParticipantSession, PinnedRoster, PreparedMask, Reply, RoundingSeed, Site,
-        VerifyingPublic, apply, participant::AdvertisedKeys,
+        Mask, ParticipantMessage, ParticipantProtocol as _, ParticipantSession, PinnedRoster, PreparedMask,
+        Reply, RoundingSeed, Site, VerifyingPublic, apply, participant::AdvertisedKeys,
     },
     task::TrainTask,
     update::ExampleCount,

@@ -11,8 +11,8 @@ use std::{
 use federated_core::{
     ids::{JobName, TaskId},
     privacy::secagg::{
-        CoordinatorMessage, Mask, ParticipantError, ParticipantMessage, ParticipantSession, Reply, Site,
-        participant::AdvertisedKeys,
+        CoordinatorMessage, Mask, ParticipantError, ParticipantMessage, ParticipantProtocol as _,
+        ParticipantSession, Reply, Site, participant::AdvertisedKeys,
     },
     task::TrainTask,
 };

@@ -48,6 +48,8 @@ pub(super) struct RawSecureAggregation {
     pub clip: f32,
     pub max_examples: u64,
     pub max_participants: Option<u32>,
+    pub groups: Option<u32>,
+    pub min_group: Option<u32>,
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
     pub roster: Option<BTreeMap<String, String>>,

@@ -4,8 +4,8 @@ use super::JobTerms;
 use crate::{
     aggregate::AggregationRule,
     config::StrategyKind,
-    privacy::secagg::{SealedShares, Terms},
-    round::{CohortPolicy, Timeouts},
+    privacy::secagg::{Grouping, SealedShares},
+    round::{CohortPolicy, SecurePlan, Timeouts},
     strategy::{BatchSize, LocalWork},
 };
 
@@ -91,7 +91,7 @@ impl fmt::Display for Explanation<'_> {
             None => {
                 writeln!(f, "protection   the coordinator sees each update by itself; nothing is added to it")
             }
-            Some(secure) => secure_aggregation(f, &secure.terms, elements),
+            Some(secure) => secure_aggregation(f, secure, elements),
         }
     }
 }
@@ -128,13 +128,23 @@ impl Explanation<'_> {
 /// Keystream that a core makes in a second, in bytes: for an estimate, from a slow machine of today.
 const KEYSTREAM_RATE: f64 = 2e9;
 
-fn secure_aggregation(f: &mut fmt::Formatter<'_>, terms: &Terms, elements: u64) -> fmt::Result {
+fn secure_aggregation(f: &mut fmt::Formatter<'_>, secure: &SecurePlan, elements: u64) -> fmt::Result {
+    let SecurePlan { terms, grouping, .. } = secure;
     writeln!(
         f,
         "protection   secure aggregation: the coordinator sees sums of {} updates or more, and no update by itself",
         terms.min_survivors()
     )?;
+    if *grouping != Grouping::WHOLE {
+        let (groups, least) = (grouping.groups(), grouping.least());
+        writeln!(
+            f,
+            "             {groups} groups, each summed by itself, and the sums combined; at least {least} of them; whoever \
+             lies moves the sum of its own group alone"
+        )?;
+    }
     let (least, most) = (terms.min_cohort(), terms.max_cohort());
+    let of_a_group = if *grouping == Grouping::WHOLE { "" } else { " of a group" };
     let sizes = if least == most { vec![least] } else { vec![least, most] };
     for participants in sizes {
         let Ok(parameters) = terms.parameters(participants) else { continue };
@@ -142,7 +152,7 @@ fn secure_aggregation(f: &mut fmt::Formatter<'_>, terms: &Terms, elements: u64) 
         let (degree, dropouts) = (parameters.degree(), parameters.tolerated_dropouts());
         writeln!(
             f,
-            "             {participants} participants: {degree} neighbours (k), threshold {threshold} (t), quorum {quorum} \
+            "             {participants} participants{of_a_group}: {degree} neighbours (k), threshold {threshold} (t), quorum {quorum} \
              (Q); {dropouts} may drop out"
         )?;
         let shares = u64::from(degree) * SealedShares::BYTES as u64;

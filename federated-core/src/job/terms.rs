@@ -35,11 +35,11 @@ impl JobTerms {
         let JobConfig { plan, strategy, compression, settings, secure, .. } = config;
         let plan = match secure {
             None => plan,
-            Some(SecureConfig { terms, roster }) => {
+            Some(SecureConfig { terms, grouping, roster }) => {
                 // The same in every round: no strategy that a job file can name changes what participants do.
                 let work = strategy.build().local_work(RoundNumber::FIRST);
                 let training = training_hash(plan.rounds().get(), &layout, &work, &settings);
-                plan.secured(SecurePlan { terms, training, roster })
+                plan.secured(SecurePlan { terms, grouping, training, roster })
             }
         };
         Self { plan, strategy, compression, settings, layout, initial_model }

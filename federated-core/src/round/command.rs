@@ -4,7 +4,7 @@ use super::{Receipt, RoundSummary, RunEnd};
 use crate::{
     fault::ReasonCode,
     ids::{ParticipantName, TaskId},
-    privacy::secagg::CoordinatorSession,
+    privacy::secagg::Groups,
     time::Timestamp,
 };
 
@@ -18,6 +18,8 @@ pub enum WithdrawReason {
     RoundAbandoned,
     /// The run ended.
     RunEnded,
+    /// The group that its update is summed with cannot be summed any more.
+    GroupLost,
 }
 
 impl WithdrawReason {
@@ -28,6 +30,7 @@ impl WithdrawReason {
             Self::RoundClosed => ReasonCode::new("ROUND_CLOSED"),
             Self::RoundAbandoned => ReasonCode::new("ROUND_ABANDONED"),
             Self::RunEnded => ReasonCode::new("JOB_ENDED"),
+            Self::GroupLost => ReasonCode::new("SECAGG_COHORT"),
         }
     }
 }
@@ -63,7 +66,7 @@ pub enum Command {
         contributions: BTreeMap<ParticipantName, Receipt>,
         /// For masked updates: what takes the masks off their sum. Then the edge reports
         /// [`Event::SumPublished`](super::Event::SumPublished).
-        session: Option<Arc<CoordinatorSession>>,
+        session: Option<Arc<Groups>>,
     },
     /// Tell a participant what [`Run::told`](super::Run::told) says at that moment. It may be told again.
     Tell {

@@ -7,7 +7,7 @@ use crate::{
     compression::Encoding,
     ids::{Digest, ParticipantName, TaskId},
     metrics::Metrics,
-    privacy::secagg::ParticipantMessage,
+    privacy::secagg::{GroupSum, ParticipantMessage},
     update::ExampleCount,
 };
 
@@ -116,5 +116,7 @@ pub enum Event {
         examples: u64,
         /// What all of them report, averaged with the example counts as weights.
         metrics: Metrics,
+        /// What was unmasked: whose updates, in which session, and which sum. Whoever is in none of them does not count.
+        sums: Vec<GroupSum>,
     },
 }

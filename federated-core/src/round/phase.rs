@@ -6,7 +6,7 @@ use super::{Receipt, Session};
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber},
     metrics::Metrics,
-    privacy::secagg::{CoordinatorSession, Stage},
+    privacy::secagg::{Groups, Stage},
     time::Timestamp,
 };
 
@@ -54,7 +54,7 @@ pub enum RoundPhase {
         /// The updates.
         contributions: BTreeMap<ParticipantName, Receipt>,
         /// For masked updates: what takes the masks off their sum.
-        session: Option<Arc<CoordinatorSession>>,
+        session: Option<Arc<Groups>>,
     },
     /// Over.
     Ended(RunEnd),
@@ -115,6 +115,11 @@ pub enum OutReason {
         /// What it did not answer.
         stage: Stage,
     },
+    /// Its group cannot be summed: too few of the others are left.
+    GroupLost {
+        /// What became of the group.
+        reason: String,
+    },
 }
 
 impl std::fmt::Display for OutReason {
@@ -124,6 +129,7 @@ impl std::fmt::Display for OutReason {
             Self::Declined { code, message } => write!(f, "declined: {code}: {message}"),
             Self::Refused { code, message } => write!(f, "its update was refused: {code}: {message}"),
             Self::Silent { stage } => write!(f, "did not answer {stage} in time"),
+            Self::GroupLost { reason } => write!(f, "is in a group that cannot be summed: {reason}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fault::Fault,
     ids::{Fingerprint, JobName, ParticipantName},
-    privacy::secagg::{PinnedRoster, Terms},
+    privacy::secagg::{Grouping, PinnedRoster, Terms},
 };
 
 /// Why a plan makes no sense.
@@ -149,6 +149,8 @@ pub struct RunPlan {
 pub struct SecurePlan {
     /// What every session's header says.
     pub terms: Terms,
+    /// In how many sessions a cohort is summed.
+    pub grouping: Grouping,
     /// What participants do, in every session's header: see [`training_hash`](crate::task::training_hash).
     pub training: Fingerprint,
     /// The participants' long-lived keys, where the coordinator has them: so that one with a wrong key fails alone. It

@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     AbandonReason, Command, Event, History, Hold, Member, OutReason, Receipt, RoundError, RoundPhase,
-    RoundSummary, RunEnd, RunPlan, UpdateKind, WithdrawReason,
+    RoundSummary, RunEnd, RunPlan, UpdateKind, WithdrawReason, secure::Sufficiency,
 };
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
@@ -173,7 +173,8 @@ impl Run {
             Event::ModelPublished { task, model } => {
                 self.published(&task, model, None, now, &mut commands)?;
             }
-            Event::SumPublished { task, model, examples, metrics } => {
+            Event::SumPublished { task, model, examples, metrics, sums } => {
+                self.keep_summed(&sums);
                 self.published(&task, model, Some((examples, metrics)), now, &mut commands)?;
             }
             Event::Answered { participant, task, message } => self.answered(&participant, &task, message),
@@ -266,8 +267,8 @@ impl Run {
             deadline,
         }));
         let target = self.plan.cohort.target(candidates.len()).min(count);
+        let session = self.new_session(&chosen, now);
         let cohort = chosen.into_iter().map(|participant| (participant, Member::Working)).collect();
-        let session = self.new_session(now);
         self.phase = RoundPhase::Training { began: now, deadline, target, cohort, session };
     }
 
@@ -287,17 +288,18 @@ impl Run {
         let RoundPhase::Training { deadline, target, cohort, .. } = &self.phase else {
             return;
         };
-        let reported = cohort.values().filter(|member| matches!(member, Member::Reported(_))).count();
-        let pending = cohort
-            .values()
-            .filter(|member| matches!(member, Member::Working | Member::Absent { .. }))
-            .count();
+        let those = |wanted: fn(&Member) -> bool| {
+            cohort.iter().filter(move |(_, member)| wanted(member)).map(|(name, _)| name)
+        };
+        let reported = || those(|member| matches!(member, Member::Reported(_)));
+        let possible = || those(|member| !matches!(member, Member::Out(_)));
+        let (reported, possible, sufficiency) =
+            (reported().count(), possible().count(), (self.suffice(reported()), self.suffice(possible())));
         let quorum = self.quorum();
-        let enough = reported as u64 >= u64::from(quorum);
-        let possible = reported + pending;
-        if enough && (reported >= *target || pending == 0 || now >= *deadline) {
+        let on_time = reported >= *target && sufficiency.0 == Sufficiency::All;
+        if sufficiency.0 >= Sufficiency::Enough && (on_time || possible == reported || now >= *deadline) {
             self.close(now, commands);
-        } else if (possible as u64) < u64::from(quorum) {
+        } else if sufficiency.1 == Sufficiency::TooFew {
             let out = cohort.iter().filter_map(|(name, member)| match member {
                 Member::Out(reason) => Some((name.clone(), reason.clone())),
                 _ => None,

@@ -1,19 +1,26 @@
 //! What secure aggregation adds to a round: keys are exchanged while participants train, and when their masked updates are
 //! in, they agree on unmasking the sum.
 //!
-//! What the participants say is decided about by the [`CoordinatorSession`]; here is when a stage ends, and for whom it goes
-//! on. A participant that is connected answers at once, so whoever is silent for the time-out `absence` is treated as if it
+//! What the participants say is decided about by the sessions of their [`Groups`]; here is when a stage ends, and for whom
+//! it goes on. A participant that is connected answers at once, so whoever is silent for the time-out `absence` is treated as if it
 //! were disconnected: no further time-out is needed.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{AbandonReason, AdmissionError, Command, Member, OutReason, RoundPhase, Run, SecurePlan};
+use super::{
+    AbandonReason, AdmissionError, Command, Member, OutReason, RoundPhase, Run, SecurePlan, WithdrawReason,
+};
 use crate::{
     fault::{Fault, ReasonCode},
     ids::{ParticipantName, TaskId},
     privacy::secagg::{
-        CoordinatorMessage, CoordinatorSession, Header, MessageAdmission, ParticipantMessage, SessionError,
-        Stage,
+        CoordinatorMessage, CoordinatorProtocol, CoordinatorSession, GroupSum, Groups, Header,
+        MessageAdmission, ParticipantMessage, SessionError, Stage,
     },
     time::Timestamp,
 };
@@ -21,12 +28,12 @@ use crate::{
 /// Answers take a while to travel, however impatient a job is with those who are disconnected.
 const LEAST_SILENCE: Duration = Duration::from_secs(10);
 
-/// A session and since when it is at its stage.
+/// The sessions of an attempt and since when they are at their stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
     /// What was said.
-    pub state: Arc<CoordinatorSession>,
-    /// Since when it is at its stage.
+    pub state: Arc<Groups>,
+    /// Since when they are at their stage.
     pub since: Timestamp,
 }
 
@@ -46,6 +53,17 @@ pub enum AnswerError {
         /// The task named.
         task: TaskId,
     },
+}
+
+/// Whether a round can be completed with some updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sufficiency {
+    /// It cannot.
+    TooFew,
+    /// It can, but a group would be left out.
+    Enough,
+    /// It can, with every group.
+    All,
 }
 
 impl AnswerError {
@@ -128,26 +146,46 @@ impl Run {
         told.then(|| Command::Tell { participant: participant.clone(), task: self.task() })
     }
 
-    /// Updates that are needed: of masked ones, as many as anybody agrees to unmask.
+    /// How many updates are needed in all.
     pub(super) fn quorum(&self) -> u32 {
         let quorum = self.plan.cohort.quorum.get();
-        match &self.phase {
-            RoundPhase::Training { session: Some(session), .. } => match session.state.stage() {
-                Stage::MaskedInput => quorum.max(session.state.needed().1),
-                _ => quorum.max(session.state.header().terms.min_survivors()),
-            },
+        match (&self.phase, &self.plan.secure) {
+            (RoundPhase::Training { session: Some(session), .. }, Some(secure))
+                if secure.grouping.groups() == NonZeroU32::MIN =>
+            {
+                session.state.open().map(CoordinatorProtocol::least_vectors).fold(quorum, u32::max)
+            }
             _ => quorum,
+        }
+    }
+
+    /// Whether the updates of these would be enough.
+    pub(super) fn suffice<'a>(
+        &self,
+        names: impl Iterator<Item = &'a ParticipantName> + Clone,
+    ) -> Sufficiency {
+        if (names.clone().count() as u64) < u64::from(self.plan.cohort.quorum.get()) {
+            return Sufficiency::TooFew;
+        }
+        let RoundPhase::Training { session: Some(session), .. } = &self.phase else {
+            return Sufficiency::All;
+        };
+        match session.state.summable(names) {
+            (can, _) if (can as u64) < u64::from(session.state.least().get()) => Sufficiency::TooFew,
+            (_, 0) => Sufficiency::All,
+            _ => Sufficiency::Enough,
         }
     }
 
     /// The most that may be asked, where keys are exchanged among them.
     pub(super) fn most_selected(&self, count: usize) -> usize {
-        let most = self.plan.secure.as_ref().map(|secure| secure.terms.max_cohort());
-        most.map_or(count, |most| count.min(usize::try_from(most).unwrap_or(usize::MAX)))
+        let Some(secure) = &self.plan.secure else { return count };
+        let most = secure.terms.max_cohort().saturating_mul(secure.grouping.groups().get());
+        count.min(usize::try_from(most).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn new_session(&self, now: Timestamp) -> Option<Session> {
-        let SecurePlan { terms, training, .. } = self.plan.secure.as_ref()?;
+    pub(super) fn new_session(&self, cohort: &BTreeSet<ParticipantName>, now: Timestamp) -> Option<Session> {
+        let SecurePlan { terms, training, grouping, .. } = self.plan.secure.as_ref()?;
         let header = Header {
             task: self.task(),
             model: self.model,
@@ -155,7 +193,9 @@ impl Run {
             terms: terms.clone(),
             deadline: self.plan.timeouts.deadline,
         };
-        Some(Session { state: Arc::new(CoordinatorSession::new(header)), since: now })
+        let places = grouping.divide(self.plan.seed, &self.task(), cohort);
+        let groups = Groups::new(&CoordinatorSession::new(header), *grouping, places);
+        Some(Session { state: Arc::new(groups), since: now })
     }
 
     /// Keeps what a participant says.
@@ -215,10 +255,11 @@ impl Run {
         if waits {
             return;
         }
-        match session.state.as_ref().clone().close([]) {
+        match session.state.close(&BTreeSet::new()) {
             Ok(next) => {
                 *session = Session { state: Arc::new(next), since: now };
                 let members: Vec<ParticipantName> = cohort.keys().cloned().collect();
+                self.leave_lost_groups(commands);
                 commands.extend(members.iter().filter_map(|name| self.tell(name)));
                 // Nobody is asked anything more in a stage that nobody has a part in.
                 self.exchange_keys(now, commands);
@@ -230,9 +271,10 @@ impl Run {
     /// Tells those whose masked updates are in whose they are.
     pub(super) fn announce_survivors(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
         let RoundPhase::Unmasking { contributions, session, .. } = &mut self.phase else { return };
-        match session.state.as_ref().clone().close(contributions.keys()) {
+        match session.state.close(&contributions.keys().cloned().collect()) {
             Ok(next) => {
                 *session = Session { state: Arc::new(next), since: now };
+                self.leave_lost_groups(commands);
                 self.tell_survivors(commands);
             }
             Err(error) => self.give_up(&error.to_string(), now, commands),
@@ -247,10 +289,7 @@ impl Run {
     /// Ends the last two stages when everyone who can has answered, or enough have and the others are gone.
     pub(super) fn unmask(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
         let silence_over = self.silence_ends().is_some_and(|end| now >= end);
-        let RoundPhase::Unmasking { began, cohort_size, contributions, session, out } = &mut self.phase
-        else {
-            return;
-        };
+        let RoundPhase::Unmasking { contributions, session, out, .. } = &mut self.phase else { return };
         let awaited =
             contributions.keys().filter(|name| !out.contains_key(*name) && !session.state.has_answered(name));
         let (mut anybody, mut present) = (false, false);
@@ -258,29 +297,84 @@ impl Run {
             anybody = true;
             present |= self.present.contains(name);
         }
-        let (found, least) = session.state.needed();
-        if anybody && !silence_over && (present || found < least) {
+        if anybody && !silence_over && (present || !session.state.have_enough()) {
             return;
         }
-        if session.state.stage() == Stage::Unmask && found >= least {
-            let contributions = std::mem::take(contributions);
-            let (began, cohort_size, session) = (*began, *cohort_size, Some(Arc::clone(&session.state)));
-            let task = self.task();
-            commands.push(Command::Aggregate {
-                task,
-                contributions: contributions.clone(),
-                session: session.clone(),
-            });
-            self.phase = RoundPhase::Aggregating { began, cohort_size, contributions, session };
-            return;
-        }
-        match session.state.as_ref().clone().close([]) {
+        let last = session.state.stage() == Stage::Unmask;
+        let next = if last { session.state.settle() } else { session.state.close(&BTreeSet::new()) };
+        match next {
             Ok(next) => {
                 *session = Session { state: Arc::new(next), since: now };
-                self.tell_survivors(commands);
-                self.unmask(now, commands);
+                self.leave_lost_groups(commands);
+                if last {
+                    self.aggregate_masked(now, commands);
+                } else {
+                    self.tell_survivors(commands);
+                    self.unmask(now, commands);
+                }
             }
             Err(error) => self.give_up(&error.to_string(), now, commands),
+        }
+    }
+
+    /// Has the masks taken off, if there are still as many updates as a round needs.
+    fn aggregate_masked(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        let (task, quorum) = (self.task(), self.plan.cohort.quorum.get());
+        let RoundPhase::Unmasking { began, cohort_size, contributions, session, .. } = &mut self.phase else {
+            return;
+        };
+        let found = contributions.len();
+        if (found as u64) < u64::from(quorum) {
+            let reason =
+                format!("{found} updates are in groups that can be summed, and the quorum is {quorum}");
+            return self.give_up(&reason, now, commands);
+        }
+        let contributions = std::mem::take(contributions);
+        let (began, cohort_size, session) = (*began, *cohort_size, Some(Arc::clone(&session.state)));
+        let aggregate =
+            Command::Aggregate { task, contributions: contributions.clone(), session: session.clone() };
+        commands.push(aggregate);
+        self.phase = RoundPhase::Aggregating { began, cohort_size, contributions, session };
+    }
+
+    /// Goes on without those whose group cannot be summed, and tells them.
+    fn leave_lost_groups(&mut self, commands: &mut Vec<Command>) {
+        let task = self.task();
+        let withdraw = |participant: &ParticipantName| Command::Withdraw {
+            participant: participant.clone(),
+            task: task.clone(),
+            reason: WithdrawReason::GroupLost,
+        };
+        match &mut self.phase {
+            RoundPhase::Training { cohort, session: Some(session), .. } => {
+                for (name, member) in
+                    cohort.iter_mut().filter(|(_, member)| !matches!(member, Member::Out(_)))
+                {
+                    let Some(reason) = session.state.lost(name) else { continue };
+                    if matches!(member, Member::Working) {
+                        commands.push(withdraw(name));
+                    }
+                    *member = Member::Out(OutReason::GroupLost { reason: reason.to_string() });
+                }
+            }
+            RoundPhase::Unmasking { contributions, session, out, .. } => {
+                contributions.retain(|name, _| {
+                    let Some(reason) = session.state.lost(name) else { return true };
+                    let reason = OutReason::GroupLost { reason: reason.to_string() };
+                    if out.insert(name.clone(), reason).is_none() && self.present.contains(name) {
+                        commands.push(withdraw(name));
+                    }
+                    false
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Of the updates that were to be combined, those that are in a sum.
+    pub(super) fn keep_summed(&mut self, sums: &[GroupSum]) {
+        if let RoundPhase::Aggregating { contributions, .. } = &mut self.phase {
+            contributions.retain(|name, _| sums.iter().any(|sum| sum.survivors.contains(name)));
         }
     }
 

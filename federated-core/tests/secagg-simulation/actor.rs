@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use federated_core::{
-    ids::{Digest, ParticipantName, TaskId},
+    ids::{Digest, Fingerprint, ParticipantName, TaskId},
     metrics::Metrics,
-    privacy::secagg::{CoordinatorSession, MessageAdmission, ParticipantMessage, Stage},
+    privacy::secagg::{
+        CoordinatorProtocol as _, CoordinatorSession, GroupSum, MessageAdmission, ParticipantMessage, Stage,
+    },
     round::{Admission, AnswerError, Command, Event, OutReason, Receipt, UpdateKind},
 };
 
@@ -175,7 +177,8 @@ impl World {
                 (participant, directives)
             }
             Command::Aggregate { task, contributions, session } => {
-                let session = session.expect("every task is secure");
+                let groups = session.expect("every task is secure");
+                let session = groups.open().next().expect("one group").clone();
                 process.aggregations.push_back(Aggregation { task, contributions, session });
                 return Ok(());
             }
@@ -200,7 +203,12 @@ impl World {
         let event = match self.unmasked(&task, &contributions, &session)? {
             Ok(model) => {
                 let examples = contributions.len() as u64;
-                Event::SumPublished { task, model, examples, metrics: Metrics::new() }
+                let sum = GroupSum {
+                    session: session.id().expect("who takes part is settled"),
+                    survivors: session.survivors(),
+                    sum: Fingerprint::of(model.as_bytes()),
+                };
+                Event::SumPublished { task, model, examples, metrics: Metrics::new(), sums: vec![sum] }
             }
             Err(reason) => {
                 self.books.see(Sight::NotUnmasked);

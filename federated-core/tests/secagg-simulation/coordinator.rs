@@ -62,7 +62,7 @@ pub(crate) struct Process {
 pub(crate) struct Aggregation {
     pub(crate) task: TaskId,
     pub(crate) contributions: BTreeMap<ParticipantName, Receipt>,
-    pub(crate) session: Arc<CoordinatorSession>,
+    pub(crate) session: CoordinatorSession,
 }
 
 impl Coordinator {

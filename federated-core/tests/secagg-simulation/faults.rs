@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use federated_core::{
-    privacy::secagg::{CoordinatorMessage, Survivors},
+    privacy::secagg::{CoordinatorMessage, CoordinatorSession, Survivors},
     round::RoundPhase,
 };
 
@@ -122,7 +122,7 @@ impl World {
         else {
             return;
         };
-        let Some(cohort) = session.state.cohort() else { return };
+        let Some(cohort) = session.state.open().find_map(CoordinatorSession::cohort) else { return };
         let (task, count) = (run.task(), cohort.len());
         let site = usize::from(site) % self.sites.len();
         let all = 0..count;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use federated_core::{
     ids::TaskId,
     privacy::secagg::{
-        Cohort, Consistency, CoordinatorMessage, Header, Mask, ParticipantMessage, ParticipantSession, Reply,
-        Stage, Survivors, Unmask, participant::AdvertisedKeys,
+        Cohort, Consistency, CoordinatorMessage, Header, Mask, ParticipantMessage, ParticipantProtocol as _,
+        ParticipantSession, Reply, Stage, Survivors, Unmask, participant::AdvertisedKeys,
     },
     task::TrainTask,
 };

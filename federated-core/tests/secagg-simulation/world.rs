@@ -7,7 +7,7 @@ use federated_core::{
     ids::{Digest, RoundNumber},
     job::JobTerms,
     model::{ModelLayout, TensorSpec},
-    privacy::secagg::{Fraction, Modulus, Terms, VectorPlan},
+    privacy::secagg::{Fraction, Grouping, Modulus, Terms, VectorPlan},
     round::{CohortPolicy, RunPlan, SecurePlan},
     task::training_hash,
     update::ExampleCount,
@@ -62,7 +62,7 @@ pub(crate) fn terms(setup: &Setup) -> JobTerms {
     let work = TEMPLATE.strategy.build().local_work(RoundNumber::FIRST);
     let training = training_hash(setup.rounds.into(), &TEMPLATE.layout, &work, &TEMPLATE.settings);
     let roster = setup.pinned.then(names::pinned);
-    let secure = SecurePlan { terms: secure_terms(setup), training, roster };
+    let secure = SecurePlan { terms: secure_terms(setup), grouping: Grouping::WHOLE, training, roster };
     JobTerms { plan: plan.expect("setups are sound").secured(secure), ..TEMPLATE.clone() }
 }
 

@@ -2,9 +2,8 @@ use federated_core::{
     compression::Encoding,
     config::JobConfig,
     ids::{Digest, JobName, ParticipantName, TaskId},
-    metrics::Metrics,
     model::ModelLayout,
-    privacy::secagg::ParticipantMessage,
+    privacy::secagg::{GroupSum, ParticipantMessage, Totals},
     round::{OutReason, UpdateKind},
 };
 use federated_proto::{
@@ -99,8 +98,15 @@ pub enum Order {
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) model: Digest,
-    /// Of masked updates: the examples behind their sum, and the metrics in it.
-    pub(super) sum: Option<(u64, Metrics)>,
+    /// Of masked updates: what their sums tell.
+    pub(super) sum: Option<Summed>,
+}
+
+/// What was read from masked updates together.
+#[derive(Debug)]
+pub(super) struct Summed {
+    pub(super) totals: Totals,
+    pub(super) sums: Vec<GroupSum>,
 }
 
 /// What the network tells the actor.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use federated_core::{
     ids::{Digest, ParticipantName},
     job::{Incident, Job, Traffic},
-    privacy::secagg::{CoordinatorSession, Stage},
+    privacy::secagg::{Groups, Stage},
     round::{Hold, Member, RoundPhase, RoundSummary, RunEnd},
 };
 use federated_proto::{convert::ModelContent, refusal::cut, v1};
@@ -84,8 +84,8 @@ fn state(job: &Job) -> (v1::JobState, String) {
     }
 }
 
-/// How far a session of secure aggregation is.
-fn answers(session: &CoordinatorSession) -> String {
+/// How far secure aggregation is; of several groups, the one that lacks the most.
+fn answers(session: &Groups) -> String {
     match (session.stage(), session.needed()) {
         (Stage::MaskedInput, _) => String::new(),
         (stage, (found, least)) => {

@@ -8,7 +8,9 @@
 //! Read in this order: what is agreed on ([`Terms`], [`Header`], [`Parameters`], [`Graph`]); what travels ([`ParticipantMessage`],
 //! [`CoordinatorMessage`]); how
 //! a model's change becomes a vector of integers ([`VectorPlan`]) and is masked ([`Mask`], [`apply`]); the keys and shares
-//! behind the masks ([`keys`], [`mod@seal`], [`shamir`]); the two sides ([`participant`], [`coordinator`]).
+//! behind the masks ([`keys`], [`mod@seal`], [`shamir`]); the two sides ([`participant`], [`coordinator`]); what
+//! a second protocol would have to offer ([`CoordinatorProtocol`], [`ParticipantProtocol`]) and how several sessions sum a cohort
+//! in [`Groups`].
 //!
 //! | in the papers | here |
 //! |---|---|
@@ -22,12 +24,14 @@
 
 pub mod coordinator;
 mod graph;
+mod groups;
 mod header;
 pub mod keys;
 mod mask;
 mod message;
 mod parameters;
 pub mod participant;
+mod protocol;
 mod quantize;
 mod roster;
 pub mod seal;
@@ -39,6 +43,7 @@ mod vector;
 
 pub use coordinator::{CoordinatorSession, MessageAdmission, SessionError, UnmaskError, Unmasking};
 pub use graph::{Graph, WindowError};
+pub use groups::{GroupSum, Grouping, Groups};
 pub use header::Header;
 pub use keys::{
     AgreementPublic, Commitment, KeyError, MaskSecret, SealSecret, SelfMaskSecret, SessionId, Signature,
@@ -53,6 +58,7 @@ pub use message::{
 };
 pub use parameters::{Fraction, GraphKind, ParameterError, Parameters};
 pub use participant::{ParticipantError, ParticipantSession, Reply, Site};
+pub use protocol::{CoordinatorProtocol, ParticipantProtocol};
 pub use quantize::RoundingSeed;
 pub use roster::{Cohort, PinnedRoster, RosterError};
 pub use seal::{SealError, SealedShares, SharePair, open, seal};

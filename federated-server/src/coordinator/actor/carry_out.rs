@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use federated_core::{
     ids::{JobName, ParticipantName, TaskId},
     job::{Job, JobEvent},
-    privacy::secagg::CoordinatorSession,
+    privacy::secagg::Groups,
     round::{Command, OutReason, Receipt, RoundSummary},
 };
 use federated_proto::{
@@ -71,17 +71,18 @@ impl Actor {
         job: &Job,
         task: TaskId,
         contributions: BTreeMap<ParticipantName, Receipt>,
-        session: Option<Arc<CoordinatorSession>>,
+        session: Option<Arc<Groups>>,
     ) {
         let (store, handle) = (Arc::clone(&self.store), self.handle.clone());
-        let verify = self.interrupted.contains(&task);
+        let (verify, plan) = (self.interrupted.contains(&task), job.run().plan());
         let combination = Combination {
             task: task.clone(),
             layout: job.terms().layout.clone(),
             base: job.run().model(),
             strategy: job.strategy(),
             contributions,
-            session,
+            masked: session.zip(plan.secure().map(|secure| secure.terms.vector().clone())),
+            quorum: plan.cohort().quorum,
             verify,
         };
         tokio::spawn(async move {

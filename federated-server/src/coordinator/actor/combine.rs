@@ -1,18 +1,26 @@
 //! How the updates of an attempt become a new model: read one by one, or masked and together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 use federated_core::{
+    aggregate::{Aggregation, Aggregator},
     ids::{Digest, ParticipantName, TaskId},
     model::ModelLayout,
-    privacy::secagg::{CoordinatorSession, Mask, PreparedMask},
+    privacy::secagg::{
+        CoordinatorProtocol as _, CoordinatorSession, GroupSum, Groups, Mask, MaskError, PreparedMask,
+        SessionId, UnmaskError, Unmasking, VectorPlan,
+    },
     round::Receipt,
     strategy::Strategy,
 };
 
 use crate::{
-    coordinator::message::Published,
-    store::{Division, MaskedReduction, Reduction, Store},
+    coordinator::message::{Published, Summed},
+    store::{Division, MaskedGroup, MaskedReduction, Reduction, Store},
 };
 
 /// What is combined.
@@ -23,8 +31,10 @@ pub(super) struct Combination {
     pub(super) base: Digest,
     pub(super) strategy: Box<dyn Strategy>,
     pub(super) contributions: BTreeMap<ParticipantName, Receipt>,
-    /// Of masked updates: what takes the masks off their sum.
-    pub(super) session: Option<Arc<CoordinatorSession>>,
+    /// Of masked updates: what takes the masks off their sums, and how they are vectors.
+    pub(super) masked: Option<(Arc<Groups>, VectorPlan)>,
+    /// So many updates are needed.
+    pub(super) quorum: NonZeroU32,
     /// Whether each update is compared with its digest first.
     pub(super) verify: bool,
 }
@@ -32,9 +42,9 @@ pub(super) struct Combination {
 impl Combination {
     /// Makes the new model; or says for the operator why there is none.
     pub(super) fn run(self, store: &Store) -> Result<Published, String> {
-        match &self.session {
+        match &self.masked {
             None => self.read(store),
-            Some(session) => self.unmask(store, session),
+            Some((groups, plan)) => self.unmask(store, groups, plan),
         }
     }
 
@@ -46,29 +56,84 @@ impl Combination {
         Ok(Published { model, sum: None })
     }
 
-    fn unmask(&self, store: &Store, session: &CoordinatorSession) -> Result<Published, String> {
-        let unmasking = session.unmasking().map_err(|error| error.to_string())?;
-        for liar in &unmasking.liars {
-            tracing::warn!(task = %self.task, participant = %liar, "sent shares that are not those it was given");
-        }
-        let masks = unmasking.masks.iter().map(Mask::prepare).collect::<Result<Vec<PreparedMask>, _>>();
-        let masks = masks.map_err(|error| error.to_string())?;
-        let survivors =
-            self.contributions.iter().map(|(name, receipt)| (name.clone(), receipt.content)).collect();
+    fn unmask(&self, store: &Store, groups: &Groups, plan: &VectorPlan) -> Result<Published, String> {
+        let rule: &dyn Aggregator = match self.strategy.aggregation() {
+            Aggregation::Linear(rule) => rule,
+            Aggregation::Columns(rule) => rule,
+            Aggregation::Selection(_) => return Err("sums cannot be chosen among".to_owned()),
+        };
+        let (sessions, masked) = self.groups(groups)?;
         let reduction = MaskedReduction {
             task: &self.task,
             layout: &self.layout,
             base: self.base,
-            survivors: &survivors,
-            masks: &masks,
-            plan: session.header().terms.vector(),
+            groups: &masked,
+            rule,
+            plan,
             strategy: self.strategy.as_ref(),
             division: Division::default(),
             verify: self.verify,
         };
         let unmasked = reduction.run(store).map_err(|error| error.to_string())?;
-        tracing::info!(task = %self.task, sum = %unmasked.sum, masks = masks.len(), "the sum is unmasked");
-        let totals = unmasked.totals;
-        Ok(Published { model: unmasked.model, sum: Some((totals.examples, totals.metrics)) })
+        let mut sums = Vec::new();
+        for ((session, group), sum) in sessions.into_iter().zip(masked).zip(unmasked.sums) {
+            let survivors: BTreeSet<ParticipantName> = group.survivors.into_keys().collect();
+            let (count, masks) = (survivors.len(), group.masks.len());
+            tracing::info!(task = %self.task, %session, %sum, survivors = count, masks, "a sum is unmasked");
+            sums.push(GroupSum { session, survivors, sum });
+        }
+        Ok(Published { model: unmasked.model, sum: Some(Summed { totals: unmasked.totals, sums }) })
     }
+
+    /// What is added and taken off in each group. A group in which the shares are wrong is left out, if it may be.
+    fn groups(&self, groups: &Groups) -> Result<(Vec<SessionId>, Vec<MaskedGroup>), String> {
+        let (mut found, mut failed) = (Vec::new(), None);
+        for session in groups.open() {
+            match self.group(session) {
+                Ok(group) => found.push(group),
+                Err(error) => {
+                    tracing::warn!(task = %self.task, %error, "a sum cannot be unmasked");
+                    failed = Some(error);
+                }
+            }
+        }
+        let counted: usize = found.iter().map(|(_, group)| group.survivors.len()).sum();
+        match failed {
+            Some(error) if (found.len() as u64) < u64::from(groups.least().get()) => Err(error.to_string()),
+            Some(error) if (counted as u64) < u64::from(self.quorum.get()) => Err(format!(
+                "{counted} updates are in groups that could be summed, and the quorum is {}; of another group: {error}",
+                self.quorum
+            )),
+            _ => Ok(found.into_iter().unzip()),
+        }
+    }
+
+    fn group(&self, session: &CoordinatorSession) -> Result<(SessionId, MaskedGroup), UnmaskFailure> {
+        let Unmasking { masks, liars, .. } = session.unmasking()?;
+        for liar in &liars {
+            tracing::warn!(task = %self.task, participant = %liar, "sent shares that are not those it was given");
+        }
+        let masks = masks.iter().map(Mask::prepare).collect::<Result<Vec<PreparedMask>, _>>()?;
+        let survivors = session.survivors();
+        let contribution = |(name, receipt): (&ParticipantName, &Receipt)| (name.clone(), receipt.content);
+        let survivors = self
+            .contributions
+            .iter()
+            .filter(|(name, _)| survivors.contains(*name))
+            .map(contribution)
+            .collect();
+        let id = session.id().ok_or(UnmaskFailure::NoCohort)?;
+        Ok((id, MaskedGroup { survivors, masks }))
+    }
+}
+
+/// Why a group's sum cannot be unmasked.
+#[derive(Debug, thiserror::Error)]
+enum UnmaskFailure {
+    #[error(transparent)]
+    Shares(#[from] UnmaskError),
+    #[error(transparent)]
+    Mask(#[from] MaskError),
+    #[error("nobody has a part in the session")]
+    NoCohort,
 }

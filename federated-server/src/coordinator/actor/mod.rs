@@ -19,6 +19,7 @@ use std::{
 use federated_core::{
     ids::{JobName, TaskId},
     job::{Entry, Job, JobEvent},
+    privacy::secagg::Totals,
     round::{Command, Event},
     selection::UniformSelector,
     time::Timestamp,
@@ -34,7 +35,7 @@ use super::Lie;
 use super::{
     Coordinator, CoordinatorError,
     clock::Clock,
-    message::{Message, Published, Reply},
+    message::{Message, Published, Reply, Summed},
     sessions::Sessions,
 };
 use crate::{
@@ -290,8 +291,9 @@ impl Actor {
                 let job = task.job.clone();
                 let event = match result {
                     Ok(Published { model, sum: None }) => Event::ModelPublished { task, model },
-                    Ok(Published { model, sum: Some((examples, metrics)) }) => {
-                        Event::SumPublished { task, model, examples, metrics }
+                    Ok(Published { model, sum: Some(Summed { totals, sums }) }) => {
+                        let Totals { examples, metrics, .. } = totals;
+                        Event::SumPublished { task, model, examples, metrics, sums }
                     }
                     Err(reason) => Event::AggregationFailed { task, reason },
                 };

@@ -32,7 +32,7 @@ use super::{
     spool::{self, SpooledUpdate},
 };
 
-pub use self::masked::{MaskedReduction, Unmasked};
+pub use self::masked::{MaskedGroup, MaskedReduction, Unmasked};
 
 /// Combines the updates of an attempt with the model they started from.
 ///

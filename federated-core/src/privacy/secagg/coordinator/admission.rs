@@ -4,17 +4,13 @@ use super::{CoordinatorSession, MessageAdmission, SessionError, state::State};
 use crate::{
     ids::{Fingerprint, ParticipantName},
     privacy::secagg::{
-        AdvertiseKeys, Consistency, Index, ParticipantMessage, PinnedRoster, Unmask, transcript,
+        AdvertiseKeys, Consistency, CoordinatorProtocol as _, Index, ParticipantMessage, PinnedRoster,
+        Unmask, transcript,
     },
 };
 
 impl CoordinatorSession {
-    /// Whether a message is wanted. `roster`, where the coordinator has one, is what signatures are checked against: so
-    /// that one participant with a wrong key fails alone, and not everyone who would find it in the roster.
-    ///
-    /// # Errors
-    /// [`SessionError`] when it is not, or cannot be used.
-    pub fn admit(
+    pub(super) fn check(
         &self,
         from: &ParticipantName,
         message: &ParticipantMessage,

@@ -55,6 +55,22 @@ pub enum SessionError {
         /// How many there are.
         found: u32,
     },
+    /// Too few groups can still be summed.
+    #[error("{found} groups can still be summed, expected at least {least}; of the last one lost: {reason}")]
+    TooFewGroups {
+        /// How many are needed.
+        least: u32,
+        /// How many there are.
+        found: u32,
+        /// Why one of the others cannot.
+        reason: Box<Self>,
+    },
+    /// The participant's group cannot be summed any more; the others go on.
+    #[error("the group of this participant cannot be summed any more: {reason}; wait for the next task")]
+    GroupLost {
+        /// Why.
+        reason: Box<Self>,
+    },
     /// There is nothing that holds for so many participants.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
@@ -78,7 +94,10 @@ impl SessionError {
             Self::Conflict { .. } => ReasonCode::new("SECAGG_CONFLICT"),
             Self::Keys { .. } | Self::Signature => ReasonCode::new("SECAGG_ROSTER"),
             Self::Shares { .. } => ReasonCode::new("SECAGG_SHARES"),
-            Self::TooFew { .. } | Self::Parameters(_) => ReasonCode::new("SECAGG_COHORT"),
+            Self::TooFew { .. }
+            | Self::TooFewGroups { .. }
+            | Self::GroupLost { .. }
+            | Self::Parameters(_) => ReasonCode::new("SECAGG_COHORT"),
         }
     }
 }

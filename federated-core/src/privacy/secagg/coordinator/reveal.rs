@@ -27,10 +27,7 @@ pub struct Unmasking {
 impl CoordinatorSession {
     /// Rebuilds the secrets of the survivors' own masks, and the mask keys of those who dropped out, each checked against
     /// what was committed to.
-    ///
-    /// # Errors
-    /// [`UnmaskError`] when shares are missing or wrong.
-    pub fn unmasking(&self) -> Result<Unmasking, UnmaskError> {
+    pub(super) fn reveal(&self) -> Result<Unmasking, UnmaskError> {
         let State::Unmask { cohort, shared, survivors, revealed, .. } = &self.state else {
             let of = self.cohort().and_then(|cohort| cohort.name(0)).cloned();
             return match of {

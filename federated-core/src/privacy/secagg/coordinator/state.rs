@@ -3,12 +3,13 @@ use std::{
     sync::Arc,
 };
 
-use super::SessionError;
+use super::{SessionError, UnmaskError, Unmasking};
 use crate::{
     ids::ParticipantName,
     privacy::secagg::{
-        AdvertiseKeys, Cohort, CoordinatorMessage, Delivery, Header, Index, ParticipantMessage, Roster,
-        ShareKeys, Signature, Signatures, Stage, Survivors, Terms, Unmask,
+        AdvertiseKeys, Cohort, CoordinatorMessage, CoordinatorProtocol, Delivery, Header, Index,
+        ParticipantMessage, PinnedRoster, Roster, SessionId, ShareKeys, Signature, Signatures, Stage,
+        Survivors, Terms, Unmask,
     },
 };
 
@@ -71,18 +72,6 @@ impl CoordinatorSession {
         &self.header
     }
 
-    /// Where the session is.
-    #[must_use]
-    pub const fn stage(&self) -> Stage {
-        match self.state {
-            State::Advertise { .. } => Stage::AdvertiseKeys,
-            State::Share { .. } => Stage::ShareKeys,
-            State::Mask { .. } => Stage::MaskedInput,
-            State::Agree { .. } => Stage::Consistency,
-            State::Unmask { .. } => Stage::Unmask,
-        }
-    }
-
     /// Who takes part, once that is settled.
     #[must_use]
     pub fn cohort(&self) -> Option<&Cohort> {
@@ -93,48 +82,6 @@ impl CoordinatorSession {
             | State::Agree { cohort, .. }
             | State::Unmask { cohort, .. } => Some(cohort),
         }
-    }
-
-    /// Whether the stage is about this participant.
-    #[must_use]
-    pub fn concerns(&self, name: &ParticipantName) -> bool {
-        let index = self.cohort().and_then(|cohort| cohort.index(name));
-        match (&self.state, index) {
-            (State::Advertise { .. }, _) => true,
-            (_, None) => false,
-            (State::Share { .. }, Some(_)) => true,
-            (State::Mask { sealed, .. }, Some(index)) => sealed.contains_key(&index),
-            (State::Agree { survivors, .. } | State::Unmask { survivors, .. }, Some(index)) => {
-                survivors.contains(&index)
-            }
-        }
-    }
-
-    /// Whether this participant's message of the stage is there. In MaskedInput there is none.
-    #[must_use]
-    pub fn has_answered(&self, name: &ParticipantName) -> bool {
-        let index = self.cohort().and_then(|cohort| cohort.index(name));
-        match (&self.state, index) {
-            (State::Advertise { received }, _) => received.contains_key(name),
-            (_, None) | (State::Mask { .. }, _) => false,
-            (State::Share { received, .. }, Some(index)) => received.contains_key(&index),
-            (State::Agree { signatures, .. }, Some(index)) => signatures.contains_key(&index),
-            (State::Unmask { revealed, .. }, Some(index)) => revealed.contains_key(&index),
-        }
-    }
-
-    /// What this participant is told in this stage, in this order; of AdvertiseKeys its task tells it. Whoever was away when
-    /// enough others had signed is told of the survivors first: it checks them before it reveals anything.
-    #[must_use]
-    pub fn messages(&self, name: &ParticipantName) -> Vec<CoordinatorMessage> {
-        let missed = match &self.state {
-            State::Unmask { cohort, survivors, signatures, .. } => cohort
-                .index(name)
-                .filter(|index| survivors.contains(index) && !signatures.contains_key(index))
-                .map(|_| CoordinatorMessage::Survivors(Survivors(survivors.as_ref().clone()))),
-            _ => None,
-        };
-        missed.into_iter().chain(self.message(name)).collect()
     }
 
     fn message(&self, name: &ParticipantName) -> Option<CoordinatorMessage> {
@@ -162,9 +109,70 @@ impl CoordinatorSession {
             }
         }
     }
+}
 
-    /// Keeps a message that [`admit`](Self::admit) has welcomed; any other changes nothing.
-    pub fn receive(&mut self, from: &ParticipantName, message: ParticipantMessage) {
+impl CoordinatorProtocol for CoordinatorSession {
+    fn stage(&self) -> Stage {
+        match self.state {
+            State::Advertise { .. } => Stage::AdvertiseKeys,
+            State::Share { .. } => Stage::ShareKeys,
+            State::Mask { .. } => Stage::MaskedInput,
+            State::Agree { .. } => Stage::Consistency,
+            State::Unmask { .. } => Stage::Unmask,
+        }
+    }
+
+    fn id(&self) -> Option<SessionId> {
+        self.cohort().map(|cohort| cohort.id)
+    }
+
+    fn concerns(&self, name: &ParticipantName) -> bool {
+        let index = self.cohort().and_then(|cohort| cohort.index(name));
+        match (&self.state, index) {
+            (State::Advertise { .. }, _) => true,
+            (_, None) => false,
+            (State::Share { .. }, Some(_)) => true,
+            (State::Mask { sealed, .. }, Some(index)) => sealed.contains_key(&index),
+            (State::Agree { survivors, .. } | State::Unmask { survivors, .. }, Some(index)) => {
+                survivors.contains(&index)
+            }
+        }
+    }
+
+    fn has_answered(&self, name: &ParticipantName) -> bool {
+        let index = self.cohort().and_then(|cohort| cohort.index(name));
+        match (&self.state, index) {
+            (State::Advertise { received }, _) => received.contains_key(name),
+            (_, None) | (State::Mask { .. }, _) => false,
+            (State::Share { received, .. }, Some(index)) => received.contains_key(&index),
+            (State::Agree { signatures, .. }, Some(index)) => signatures.contains_key(&index),
+            (State::Unmask { revealed, .. }, Some(index)) => revealed.contains_key(&index),
+        }
+    }
+
+    // Whoever was away when enough others had signed is told of the survivors first: it checks them before it reveals
+    // anything.
+    fn messages(&self, name: &ParticipantName) -> Vec<CoordinatorMessage> {
+        let missed = match &self.state {
+            State::Unmask { cohort, survivors, signatures, .. } => cohort
+                .index(name)
+                .filter(|index| survivors.contains(index) && !signatures.contains_key(index))
+                .map(|_| CoordinatorMessage::Survivors(Survivors(survivors.as_ref().clone()))),
+            _ => None,
+        };
+        missed.into_iter().chain(self.message(name)).collect()
+    }
+
+    fn admit(
+        &self,
+        from: &ParticipantName,
+        message: &ParticipantMessage,
+        roster: Option<&PinnedRoster>,
+    ) -> Result<MessageAdmission, SessionError> {
+        self.check(from, message, roster)
+    }
+
+    fn receive(&mut self, from: &ParticipantName, message: ParticipantMessage) {
         let index = self.cohort().and_then(|cohort| cohort.index(from));
         match (&mut self.state, message, index) {
             (State::Advertise { received }, ParticipantMessage::AdvertiseKeys(keys), _) => {
@@ -183,10 +191,7 @@ impl CoordinatorSession {
         }
     }
 
-    /// How many have answered, and how many must have for the session to go on. In MaskedInput nobody answers with a
-    /// message: then it is how many vectors must be in.
-    #[must_use]
-    pub fn needed(&self) -> (u32, u32) {
+    fn needed(&self) -> (u32, u32) {
         let terms = &self.header.terms;
         let (found, least) = match &self.state {
             State::Advertise { received } => (received.len(), terms.min_cohort()),
@@ -200,15 +205,12 @@ impl CoordinatorSession {
         (u32::try_from(found).unwrap_or(u32::MAX), least)
     }
 
-    /// Goes on to the next stage with those who have answered. In MaskedInput, `survivors` are those whose vectors are in; in
-    /// other stages nobody asks for them. After Unmask there is none.
-    ///
-    /// # Errors
-    /// [`SessionError`] when they are too few.
-    pub fn close<'a>(
-        self,
-        survivors: impl IntoIterator<Item = &'a ParticipantName>,
-    ) -> Result<Self, SessionError> {
+    fn least_vectors(&self) -> u32 {
+        let terms = &self.header.terms;
+        self.cohort().map_or(terms.min_survivors(), |cohort| least_survivors(terms, cohort))
+    }
+
+    fn close(self, vectors: &BTreeSet<ParticipantName>) -> Result<Self, SessionError> {
         let stage = self.stage();
         let (mut found, least) = self.needed();
         let Self { header, state } = self;
@@ -221,7 +223,7 @@ impl CoordinatorSession {
                 State::Mask { cohort, sealed: Arc::new(received) }
             }
             State::Mask { cohort, sealed } => {
-                let indices = survivors.into_iter().filter_map(|name| cohort.index(name));
+                let indices = vectors.iter().filter_map(|name| cohort.index(name));
                 let survivors: BTreeSet<Index> = indices.filter(|index| sealed.contains_key(index)).collect();
                 found = u32::try_from(survivors.len()).unwrap_or(u32::MAX);
                 if found < least {
@@ -238,6 +240,19 @@ impl CoordinatorSession {
             _ => return Err(SessionError::TooFew { stage, least, found }),
         };
         Ok(Self { header, state })
+    }
+
+    fn survivors(&self) -> BTreeSet<ParticipantName> {
+        match &self.state {
+            State::Agree { cohort, survivors, .. } | State::Unmask { cohort, survivors, .. } => {
+                survivors.iter().filter_map(|index| cohort.name(*index).cloned()).collect()
+            }
+            State::Advertise { .. } | State::Share { .. } | State::Mask { .. } => BTreeSet::new(),
+        }
+    }
+
+    fn unmasking(&self) -> Result<Unmasking, UnmaskError> {
+        self.reveal()
     }
 }
 

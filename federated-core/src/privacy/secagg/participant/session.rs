@@ -2,8 +2,8 @@ use rand_chacha::rand_core::CryptoRng;
 
 use super::{AdvertisedKeys, Masked, ParticipantError, ReadyToMask, SharedKeys, Signed};
 use crate::privacy::secagg::{
-    AdvertiseKeys, Consistency, CoordinatorMessage, Delivery, Mask, ParticipantMessage, Roster, Signatures,
-    Stage, Survivors,
+    AdvertiseKeys, Consistency, CoordinatorMessage, Delivery, Mask, ParticipantMessage, ParticipantProtocol,
+    Roster, Signatures, Stage, Survivors,
 };
 
 /// What follows from a message.
@@ -52,17 +52,22 @@ impl ParticipantSession {
         Self { state: State::Advertised(state), sent: Some(ParticipantMessage::AdvertiseKeys(message)) }
     }
 
-    /// What was sent last, to be sent again after a broken connection.
-    #[must_use]
-    pub const fn sent(&self) -> Option<&ParticipantMessage> {
+    fn send(&mut self, message: ParticipantMessage) -> Reply {
+        self.sent = Some(message.clone());
+        Reply::Send(message)
+    }
+
+    fn again(&self) -> Reply {
+        self.sent.clone().map_or(Reply::Nothing, Reply::Send)
+    }
+}
+
+impl ParticipantProtocol for ParticipantSession {
+    fn sent(&self) -> Option<&ParticipantMessage> {
         self.sent.as_ref()
     }
 
-    /// Takes what the coordinator says.
-    ///
-    /// # Errors
-    /// [`ParticipantError`]: the session is over. Nothing is revealed any more.
-    pub fn handle(
+    fn handle(
         &mut self,
         message: CoordinatorMessage,
         entropy: &mut dyn CryptoRng,
@@ -110,11 +115,7 @@ impl ParticipantSession {
         Ok(reply)
     }
 
-    /// What to mask the update with, once. The secrets are gone with that.
-    ///
-    /// # Errors
-    /// [`ParticipantError`] when it is not yet time, or was done before.
-    pub fn masks(&mut self) -> Result<Vec<Mask>, ParticipantError> {
+    fn masks(&mut self) -> Result<Vec<Mask>, ParticipantError> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Ready(ready, delivery) => {
                 let (masked, masks) = ready.masks()?;
@@ -129,15 +130,6 @@ impl ParticipantSession {
                 Err(ParticipantError::Stage { stage })
             }
         }
-    }
-
-    fn send(&mut self, message: ParticipantMessage) -> Reply {
-        self.sent = Some(message.clone());
-        Reply::Send(message)
-    }
-
-    fn again(&self) -> Reply {
-        self.sent.clone().map_or(Reply::Nothing, Reply::Send)
     }
 }
 

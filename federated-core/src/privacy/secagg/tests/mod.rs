@@ -1,6 +1,7 @@
 //! Whole sessions, without a network: who drops out when, and what the coordinator can read then.
 
 mod dropouts;
+mod groups;
 mod refusals;
 
 use std::{
@@ -13,10 +14,10 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use zeroize::Zeroizing;
 
 use super::{
-    CoordinatorMessage, CoordinatorSession, Fraction, Header, KeystreamBuffer, Mask, MessageAdmission,
-    Modulus, ParticipantError, ParticipantMessage, ParticipantSession, PinnedRoster, PreparedMask, Reply,
-    SessionError, SigningSecret, Site, Stage, Terms, UnmaskError, VectorPlan, add,
-    participant::AdvertisedKeys,
+    CoordinatorMessage, CoordinatorProtocol as _, CoordinatorSession, Fraction, Header, KeystreamBuffer,
+    Mask, MessageAdmission, Modulus, ParticipantError, ParticipantMessage, ParticipantProtocol as _,
+    ParticipantSession, PinnedRoster, PreparedMask, Reply, SessionError, SigningSecret, Site, Stage, Terms,
+    UnmaskError, VectorPlan, add, participant::AdvertisedKeys,
 };
 use crate::{
     ids::{Digest, Fingerprint, ParticipantName, RoundNumber, TaskId},
@@ -136,7 +137,7 @@ impl Bench {
 
     /// Ends the stage; those who are left are told what follows, and answer.
     fn close(&mut self) -> Result<(), Failure> {
-        let survivors: Vec<ParticipantName> = self.masked.keys().map(|index| name(*index)).collect();
+        let survivors: BTreeSet<ParticipantName> = self.masked.keys().map(|index| name(*index)).collect();
         let next = self.coordinator.clone().close(&survivors).map_err(Failure::Coordinator)?;
         self.coordinator = next;
         for index in 0..self.participants.len() {

@@ -33,7 +33,7 @@ fn reason(result: Result<(), ParticipantError>) -> &'static str {
 /// The roster that an honest coordinator would hand out after everyone has advertised.
 fn roster_of(bench: &mut Bench) -> Roster {
     bench.deliver().unwrap();
-    let next = bench.coordinator.clone().close([]).unwrap();
+    let next = bench.coordinator.clone().close(&BTreeSet::new()).unwrap();
     let Some(CoordinatorMessage::Roster(roster)) = next.messages(&name(0)).pop() else { panic!() };
     roster
 }
@@ -98,7 +98,7 @@ fn any_byte_of_the_header_decides_about_every_mask() {
 fn shares_that_were_changed_or_are_anothers_end_the_session() {
     let mut bench = at(Stage::ShareKeys);
     bench.deliver().unwrap();
-    let next = bench.coordinator.clone().close([]).unwrap();
+    let next = bench.coordinator.clone().close(&BTreeSet::new()).unwrap();
     let delivery = |index: usize| match next.messages(&name(index)).pop() {
         Some(CoordinatorMessage::Delivery(delivery)) => delivery,
         other => panic!("{other:?}"),
@@ -152,7 +152,7 @@ fn without_a_quorum_of_signatures_under_the_same_announcement_nothing_is_reveale
     let mut bench = at(Stage::Consistency);
     bench.deliver().unwrap();
     let Some(CoordinatorMessage::Signatures(Signatures(all))) =
-        bench.coordinator.clone().close([]).unwrap().messages(&name(0)).pop()
+        bench.coordinator.clone().close(&BTreeSet::new()).unwrap().messages(&name(0)).pop()
     else {
         panic!()
     };

@@ -13,6 +13,22 @@ pub struct Totals {
     pub survivors: u32,
 }
 
+impl Totals {
+    /// What the sums of several groups tell together.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "weights of a mean that is rounded anyway")]
+    pub fn merged(groups: &[Self]) -> Self {
+        if let [only] = groups {
+            return only.clone();
+        }
+        Self {
+            examples: groups.iter().map(|group| group.examples).sum(),
+            metrics: Metrics::mean_by(groups.iter().map(|group| (group.examples as f64, &group.metrics))),
+            survivors: groups.iter().map(|group| group.survivors).sum(),
+        }
+    }
+}
+
 impl VectorPlan {
     /// Reads the first elements of a sum of `survivors` vectors: [`VectorPlan::prefix_bytes`] of them.
     ///
