@@ -13,8 +13,8 @@
 //! Read in this order: `cli` is what can be asked for, `compression` one part of it; `repetition` runs a federation, the
 //! floor or both, once. A federation: `federation` starts the program again as `child` processes, which run
 //! `coordinator` and `participants`, and runs the `job`; `round_clock` stamps the rounds; `model` knows what must come
-//! out. The floor, the same bytes over plain rustls: `floor`. What is shown: `measure` reads the system's counters,
-//! `statistics` makes medians of them, `report` one line of JSON, `table` the same for people.
+//! out. The floor, the same bytes over plain rustls: `floor`. What is shown: `measure` is what processes report, `report`
+//! one line of JSON, `table` the same for people.
 
 mod child;
 mod cli;
@@ -30,7 +30,6 @@ mod participants;
 mod repetition;
 mod report;
 mod round_clock;
-mod statistics;
 mod table;
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
 use anyhow::Result;
+use federated_benches::statistics::{median, range, rounded};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -7,7 +8,6 @@ use crate::{
     federation::Federated,
     floor::Floor,
     measure::{Moment, ServerFigures, Usage, load_average},
-    statistics::{median, range, rounded},
 };
 
 /// What a repetition was like: one line of JSON, with the fields of the other frameworks' harness. Sizes are in units of

@@ -40,13 +40,20 @@ pub enum SigningError {
         source: io::Error,
     },
     /// The file holds no key.
-    #[error("secure_aggregation.signing_key: expected {path} to hold 64 hexadecimal digits, found something else", path = .path.display())]
+    #[error(
+        "secure_aggregation.signing_key: expected {path} to hold 64 hexadecimal digits, found something else; it is the \
+         file that `federated-client secagg-key` makes",
+        path = .path.display()
+    )]
     Key {
         /// The file.
         path: PathBuf,
     },
     /// The roster cannot be used.
-    #[error("secure_aggregation.pinned_roster: {path}: {source}", path = .path.display())]
+    #[error(
+        "secure_aggregation.pinned_roster: {path}: {source}; mend it as it was agreed on out of band",
+        path = .path.display()
+    )]
     Roster {
         /// The file.
         path: PathBuf,
@@ -54,7 +61,11 @@ pub enum SigningError {
         source: RosterError,
     },
     /// The roster has another key for this participant.
-    #[error("secure_aggregation.pinned_roster: {path}: expected the key {expected} for `{name}`, found {found}", path = .path.display())]
+    #[error(
+        "secure_aggregation.pinned_roster: {path}: expected the key {expected} for `{name}`, found {found}; everyone's \
+         roster needs the line that `federated-client secagg-key` printed with this key",
+        path = .path.display()
+    )]
     NotMine {
         /// The file.
         path: PathBuf,
@@ -139,23 +150,38 @@ pub fn load_key(path: &Path) -> Result<SigningSecret, SigningError> {
 /// Who a participant is in secure aggregation, from its files.
 pub(crate) fn load_site(files: &SecureFiles, name: &ParticipantName) -> Result<Site, SigningError> {
     let signing = load_key(&files.signing_key)?;
-    let path = &files.pinned_roster;
+    let roster = load_roster(&files.pinned_roster)?;
+    check_own(files, &roster, name, &signing.public())?;
+    let (min_cohort, min_threshold) = (files.min_cohort, files.min_threshold);
+    Ok(Site { name: name.clone(), signing, roster, min_cohort, min_threshold })
+}
+
+/// Reads everyone's public keys.
+pub(crate) fn load_roster(path: &Path) -> Result<PinnedRoster, SigningError> {
     let read = |source| SigningError::Read {
         key: "secure_aggregation.pinned_roster",
-        path: path.clone(),
+        path: path.to_owned(),
         source,
         hint: "a line for each participant with its name and its public key, agreed on out of band",
     };
     let text = fs::read_to_string(path).map_err(read)?;
-    let roster: PinnedRoster =
-        text.parse().map_err(|source| SigningError::Roster { path: path.clone(), source })?;
-    let (expected, found) = (signing.public(), roster.key(name));
-    if found != Some(&expected) {
-        let found = found.map_or("none".to_owned(), ToString::to_string);
-        return Err(SigningError::NotMine { path: path.clone(), name: name.clone(), expected, found });
+    text.parse().map_err(|source| SigningError::Roster { path: path.to_owned(), source })
+}
+
+/// Whether the roster has this participant's own key.
+pub(crate) fn check_own(
+    files: &SecureFiles,
+    roster: &PinnedRoster,
+    name: &ParticipantName,
+    expected: &VerifyingPublic,
+) -> Result<(), SigningError> {
+    let found = roster.key(name);
+    if found == Some(expected) {
+        return Ok(());
     }
-    let (min_cohort, min_threshold) = (files.min_cohort, files.min_threshold);
-    Ok(Site { name: name.clone(), signing, roster, min_cohort, min_threshold })
+    let (path, name, expected) = (files.pinned_roster.clone(), name.clone(), *expected);
+    let found = found.map_or("none".to_owned(), ToString::to_string);
+    Err(SigningError::NotMine { path, name, expected, found })
 }
 
 #[cfg(test)]
@@ -192,7 +218,7 @@ mod tests {
         fs::write(&files.pinned_roster, format!("# agreed on 2026-11-02\n{name} {public}\n")).unwrap();
         assert_eq!(load_site(&files, &name).unwrap().roster.len(), 1);
         let found = load_site(&files, &"hungary".parse().unwrap()).unwrap_err().to_string();
-        assert!(found.contains("expected the key") && found.ends_with("found none"), "{found}");
+        assert!(found.contains("expected the key") && found.contains("found none"), "{found}");
         fs::write(&files.pinned_roster, "cleveland").unwrap();
         assert!(matches!(load_site(&files, &name), Err(SigningError::Roster { .. })));
     }

@@ -84,3 +84,24 @@ fn a_new_model_is_the_same_for_the_same_seed() {
     assert_eq!(first, again);
     assert_ne!(first, other);
 }
+
+#[test]
+fn check_looks_at_the_table_of_secure_aggregation() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "{CONFIG}\n[secure_aggregation]\nsigning_key = \"signing.key\"\npinned_roster = \"roster\"\nmin_cohort = 4\n"
+    );
+    fs::write(folder.path().join("participant.toml"), config).unwrap();
+    let (_, line) = client(folder.path(), &["secagg-key", "cleveland"]);
+    fs::write(folder.path().join("roster"), line).unwrap();
+    let (code, said) = client(folder.path(), &["check"]);
+    assert_eq!(code, Some(1), "{said}");
+    let says = |verdict: &str, name: &str| {
+        let name = format!("secure_aggregation.{name} ");
+        assert!(said.lines().any(|line| line.starts_with(verdict) && line.contains(&name)), "{name}: {said}");
+    };
+    says("ok", "signing_key");
+    says("ok", "pinned_roster");
+    says("PROBLEM", "min_cohort");
+    assert!(said.contains("-> lower it, or complete the roster"), "{said}");
+}

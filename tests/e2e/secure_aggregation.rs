@@ -44,6 +44,16 @@ async fn the_coordinator_gets_the_mean_of_all_and_no_update_metric_or_count_of_o
     assert!((round.metrics["loss"] - 3.0).abs() < 1e-6, "{}", round.metrics["loss"]);
     assert!(result.values().iter().all(|value| (value - 6.0).abs() < 1e-5), "{:?}", &result.values()[..4]);
     assert!(round.bytes_up > 4 * 4_000, "as many bytes as the model, and a little before them");
+    assert_eq!(round.bytes_up, round.bytes_up_plain);
+    // Keys, a commitment and a signature; a pair of shares for each of three; a signature; a share of each of four.
+    let (up, least) = (round.session_bytes_up, 4 * (160 + 3 * 88 + 64 + 4 * 32));
+    assert!((least..2 * least).contains(&up), "{up} bytes");
+    // Everyone's keys; three pairs of shares; everyone's signatures.
+    let (down, least) = (round.session_bytes_down, 4 * (4 * 160 + 3 * 88 + 4 * 64));
+    assert!((least..2 * least).contains(&down), "{down} bytes");
+    let total = |of: fn(&v1::RoundReport) -> u64| status.history.iter().map(of).sum::<u64>();
+    assert_eq!(status.session_bytes_up, total(|round| round.session_bytes_up));
+    assert_eq!(status.session_bytes_down, total(|round| round.session_bytes_down));
 }
 
 #[tokio::test]

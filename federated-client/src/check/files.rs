@@ -23,7 +23,7 @@ pub(super) fn check(config: &ParticipantConfig, now: SystemTime) -> Vec<Finding>
         certificate("tls.certificate", &tls.certificate, now, &renew),
     ];
     match transport::private_key(&tls.key) {
-        Ok(_) => findings.push(key_file(&tls.key)),
+        Ok(_) => findings.push(key_file("tls.key", &tls.key)),
         Err(error) => findings.push(Finding::error("tls.key", &error)),
     }
     // Each file has been told about; this tells whether they belong together.
@@ -72,20 +72,21 @@ fn dates(name: &'static str, certificate: &SiteCertificate, now: SystemTime, ren
     Finding::ok(name, format!("valid until {}", date(end)))
 }
 
+/// Who may read a key that is good.
 #[cfg(unix)]
-fn key_file(path: &Path) -> Finding {
+pub(super) fn key_file(name: &'static str, path: &Path) -> Finding {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
     if mode & 0o077 == 0 {
-        return Finding::ok("tls.key", format!("{}, readable for its owner only", path.display()));
+        return Finding::ok(name, format!("{}, readable for its owner only", path.display()));
     }
     let detail = format!("{} is open to others on this machine (mode {mode:o})", path.display());
-    Finding::warning("tls.key", detail, format!("chmod 600 {}", path.display()))
+    Finding::warning(name, detail, format!("chmod 600 {}", path.display()))
 }
 
 #[cfg(not(unix))]
-fn key_file(path: &Path) -> Finding {
-    Finding::ok("tls.key", path.display().to_string())
+pub(super) fn key_file(name: &'static str, path: &Path) -> Finding {
+    Finding::ok(name, path.display().to_string())
 }
 
 fn state_folder(path: &Path) -> Finding {

@@ -1,12 +1,14 @@
 //! Whether a participant will work: every part tried before a job needs it.
 //!
-//! [`check`] gives one [`Finding`] for each thing looked at. `files` looks at certificates, key and state folder,
-//! `coordinator` connects as a participant does, `local` reads the table and tries the device.
+//! [`check`] gives one [`Finding`] for each thing looked at. `files` looks at certificates, key and state folder, `secure` at
+//! key, roster and floors of secure aggregation, `coordinator` connects as a participant does, `local` reads the table and
+//! tries the device.
 
 mod coordinator;
 mod files;
 mod finding;
 mod local;
+mod secure;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use crate::config::ParticipantConfig;
 /// It must run on a Tokio runtime with I/O and time enabled.
 pub async fn check(config: &ParticipantConfig, now: SystemTime) -> Vec<Finding> {
     let mut findings = files::check(config, now);
+    findings.extend(secure::check(config));
     findings.extend(coordinator::check(config).await);
     findings.extend(local::check(config).await);
     findings

@@ -7,6 +7,7 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 
 use super::*;
+use crate::{config::SecureFiles, signing};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// 2026-01-01.
@@ -122,6 +123,121 @@ fn a_key_that_others_may_read_is_a_warning() {
     let key = find(&findings, "tls.key");
     assert_eq!(key.verdict, Verdict::Warning);
     assert!(key.remedy.as_ref().unwrap().starts_with("chmod 600 "), "{key:?}");
+}
+
+/// The files of secure aggregation in `folder`, with so many participants in the roster.
+fn secured(folder: &Path, members: usize) -> ParticipantConfig {
+    let mut config = bundle(folder, "cleveland", 365);
+    let files = SecureFiles {
+        signing_key: folder.join("signing.key"),
+        pinned_roster: folder.join("roster"),
+        min_cohort: 3,
+        min_threshold: 2,
+    };
+    let mut roster = format!("cleveland {}\n", signing::make_key(&files.signing_key).unwrap());
+    for member in 1..members {
+        let key = folder.join(format!("{member}.key"));
+        roster += &format!("site-{member} {}\n", signing::make_key(&key).unwrap());
+    }
+    fs::write(&files.pinned_roster, roster).unwrap();
+    config.secure_aggregation = Some(files);
+    config
+}
+
+fn remedy<'a>(findings: &'a [Finding], name: &str, verdict: Verdict) -> &'a str {
+    let finding = find(findings, name);
+    assert_eq!(finding.verdict, verdict, "{finding:?}");
+    finding.remedy.as_deref().unwrap()
+}
+
+#[test]
+fn key_roster_and_floors_of_secure_aggregation_are_looked_at_where_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = secured(folder.path(), 4);
+    let findings = secure::check(&config);
+    assert_eq!(findings.len(), 4);
+    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:?}");
+    let roster = &find(&findings, "secure_aggregation.pinned_roster").detail;
+    assert!(roster.ends_with("4 participants, this one with its own key"), "{roster}");
+    config.secure_aggregation = None;
+    let findings = secure::check(&config);
+    assert!(findings.len() == 1 && findings[0].detail.contains("declined"), "{findings:?}");
+}
+
+#[test]
+fn a_signing_key_that_is_missing_or_damaged_is_a_problem_and_the_roster_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = secured(folder.path(), 4);
+    let files = config.secure_aggregation.as_ref().unwrap();
+    write_private(&files.signing_key, "not a key");
+    for _ in ["damaged", "missing"] {
+        let findings = secure::check(&config);
+        let remedied = remedy(&findings, "secure_aggregation.signing_key", Verdict::Problem);
+        assert!(remedied.contains("federated-client secagg-key"), "{remedied}");
+        remedy(&findings, "secure_aggregation.pinned_roster", Verdict::Warning);
+        assert_eq!(find(&findings, "secure_aggregation.min_cohort").verdict, Verdict::Ok);
+        let _ = fs::remove_file(&files.signing_key);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signing_key_that_others_may_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let config = secured(folder.path(), 4);
+    let key = folder.path().join("signing.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    let findings = secure::check(&config);
+    let remedied = remedy(&findings, "secure_aggregation.signing_key", Verdict::Warning);
+    assert_eq!(remedied, format!("chmod 600 {}", key.display()));
+}
+
+#[test]
+fn a_roster_that_is_missing_damaged_or_lacks_this_participant_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = secured(folder.path(), 4);
+    let path = folder.path().join("roster");
+    let lines = fs::read_to_string(&path).unwrap();
+    let other_key = lines.replace("cleveland", "hungary");
+    let cases = [
+        (other_key.as_str(), "for `cleveland`, found none", "secagg-key"),
+        (&lines.replacen("cleveland", "site-1", 1), "line 2: expected each name", "mend it"),
+        ("cleveland", "line 1: expected a participant's name", "mend it"),
+    ];
+    let tried = |detail: &str, remedied: &str| {
+        let findings = secure::check(&config);
+        assert_eq!(findings.len(), if detail.contains("cleveland") { 4 } else { 2 }, "{findings:?}");
+        let found = find(&findings, "secure_aggregation.pinned_roster");
+        assert!(found.detail.contains(detail), "{found:?}");
+        let remedy = remedy(&findings, "secure_aggregation.pinned_roster", Verdict::Problem);
+        assert!(remedy.contains(remedied), "{remedy}");
+    };
+    for (text, detail, remedied) in cases {
+        fs::write(&path, text).unwrap();
+        tried(detail, remedied);
+    }
+    fs::remove_file(&path).unwrap();
+    tried("cannot read", "agreed on out of band");
+}
+
+#[test]
+fn floors_that_no_session_reaches_are_problems() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = secured(folder.path(), 4);
+    let mut with = |min_cohort, min_threshold| {
+        let files = config.secure_aggregation.as_mut().unwrap();
+        (files.min_cohort, files.min_threshold) = (min_cohort, min_threshold);
+        secure::check(&config)
+    };
+    // Of four, three are needed where a third may be corrupt.
+    assert!(with(4, 3).iter().all(|finding| finding.verdict == Verdict::Ok));
+    let findings = with(5, 4);
+    assert!(
+        remedy(&findings, "secure_aggregation.min_cohort", Verdict::Problem).contains("complete the roster")
+    );
+    assert!(remedy(&findings, "secure_aggregation.min_threshold", Verdict::Warning).contains("gamma"));
+    remedy(&with(3, 5), "secure_aggregation.min_threshold", Verdict::Problem);
 }
 
 #[tokio::test]

@@ -5,12 +5,14 @@
 //! chains the encoded entries of a log, so that none can be changed, taken out or put in without notice.
 //!
 //! A job holds a [`Run`](crate::round::Run), which decides about rounds. Around it the job keeps what an operator asks
-//! for later: what travelled, what was refused, and who has yet to be told how it ended.
+//! for later: what travelled ([`Traffic`], with [`answer_bytes`] and [`told_bytes`]), what was refused, and who has yet to be
+//! told how it ended.
 
 mod entry;
 mod error;
 mod explanation;
 mod link;
+mod message_bytes;
 mod replay;
 mod state;
 mod terms;
@@ -22,6 +24,7 @@ pub use entry::{Entry, JobEvent};
 pub use error::ReplayError;
 pub use explanation::Explanation;
 pub use link::Link;
+pub use message_bytes::{answer_bytes, told_bytes};
 pub use state::{Incident, Job};
 pub use terms::JobTerms;
 pub use traffic::Traffic;

@@ -4,11 +4,11 @@ use std::{
     time::Duration,
 };
 
-use super::{JobEvent, JobTerms, Traffic};
+use super::{JobEvent, JobTerms, Traffic, traffic};
 use crate::{
     compression::Encoding,
     ids::{Digest, JobName, ParticipantName},
-    round::{Command, Event, OutReason, RoundError, RoundPhase, Run},
+    round::{Command, Event, OutReason, RoundError, RoundPhase, Run, UpdateKind},
     selection::ClientSelector,
     strategy::Strategy,
     task::{SecureTask, TrainTask, task_seed},
@@ -112,6 +112,8 @@ impl Job {
         self.last = now;
         commands.iter_mut().for_each(|command| command.put_back(self.ahead));
         self.balance();
+        let session_down = traffic::told(&self.run, &commands);
+        self.traffic = self.traffic + Traffic { session_down, ..Traffic::default() };
         if commands.iter().any(|command| matches!(command, Command::Finished(_))) {
             self.untold = self.contributors();
         } else if !self.run.has_ended() {
@@ -138,8 +140,17 @@ impl Job {
     fn account(&mut self, event: &Event, now: Timestamp) {
         match event {
             Event::UpdateStored { participant, task, receipt } if self.run.expects(participant, task) => {
-                let plain = self.terms.layout.bytes();
-                self.traffic = self.traffic + Traffic { up: receipt.bytes, up_plain: plain, down: 0 };
+                let up = receipt.bytes;
+                let up_plain = match receipt.kind {
+                    UpdateKind::Open { .. } => self.terms.layout.bytes(),
+                    // A masked vector cannot be compressed.
+                    UpdateKind::Masked => up,
+                };
+                self.traffic = self.traffic + Traffic { up, up_plain, ..Traffic::default() };
+            }
+            Event::Answered { participant, task, message } => {
+                let session_up = traffic::answered(&self.run, participant, task, message);
+                self.traffic = self.traffic + Traffic { session_up, ..Traffic::default() };
             }
             // Whoever is not at work on the task has nothing to report: it must not fill the operator's list.
             Event::MemberFailed {

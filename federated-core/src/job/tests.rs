@@ -1,3 +1,5 @@
+mod session;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -41,9 +43,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(terms())
+    }
+
+    fn with(terms: JobTerms) -> Self {
         let at = Timestamp::from_millis(0);
-        let job = Job::new(terms(), [].into(), at);
-        let event = JobEvent::Created { terms: Box::new(terms()), present: [].into() };
+        let job = Job::new(terms.clone(), [].into(), at);
+        let event = JobEvent::Created { terms: Box::new(terms), present: [].into() };
         Self { job, log: vec![Entry { at, event }], now: 0 }
     }
 
@@ -60,15 +66,16 @@ impl Bench {
     }
 
     fn store(&mut self, index: u8) -> Vec<Command> {
-        let receipt = Receipt {
-            content: Digest::of(&[index]),
-            bytes: 10,
-            kind: UpdateKind::Open {
-                encoding: crate::compression::Encoding::PLAIN,
-                examples: ExampleCount::new(1).unwrap(),
-                metrics: Metrics::new(),
-            },
+        let kind = UpdateKind::Open {
+            encoding: crate::compression::Encoding::PLAIN,
+            examples: ExampleCount::new(1).unwrap(),
+            metrics: Metrics::new(),
         };
+        self.store_kind(index, kind)
+    }
+
+    fn store_kind(&mut self, index: u8, kind: UpdateKind) -> Vec<Command> {
+        let receipt = Receipt { content: Digest::of(&[index]), bytes: 10, kind };
         let (participant, task) = (name(index), self.job.run().task());
         self.round(Event::UpdateStored { participant, task, receipt })
     }
@@ -191,7 +198,7 @@ fn what_travels_is_counted_for_each_attempt_and_an_update_only_once() {
         bench.store(who);
     }
     bench.publish();
-    let first = Traffic { up: 20, up_plain: 32, down: 16 };
+    let first = Traffic { up: 20, up_plain: 32, down: 16, ..Traffic::default() };
     assert_eq!(bench.job.ledger(), [first]);
     bench.send(JobEvent::Downloaded { bytes: 5 });
     assert_eq!(bench.job.total_traffic(), first + Traffic { down: 5, ..Traffic::default() });

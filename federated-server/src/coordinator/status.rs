@@ -35,6 +35,8 @@ pub(super) fn report(job: &Job) -> v1::JobStatus {
         incidents: job.incidents().iter().map(incident).collect(),
         bytes_up: traffic.up,
         bytes_down: traffic.down,
+        session_bytes_up: traffic.session_up,
+        session_bytes_down: traffic.session_down,
     }
 }
 
@@ -137,6 +139,8 @@ fn round(summary: &RoundSummary, traffic: &Traffic) -> v1::RoundReport {
         bytes_up: traffic.up,
         bytes_down: traffic.down,
         bytes_up_plain: traffic.up_plain,
+        session_bytes_up: traffic.session_up,
+        session_bytes_down: traffic.session_down,
     }
 }
 

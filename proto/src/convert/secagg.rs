@@ -208,3 +208,80 @@ impl TryFrom<v1::AnswerSessionRequest> for (federated_core::ids::TaskId, Partici
         Ok((task, required("message", wire.message)?.try_into()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use federated_core::{
+        ids::{RoundNumber, TaskId},
+        job::{answer_bytes, told_bytes},
+    };
+    use prost::Message;
+
+    use super::*;
+
+    /// Indices of one, two and three bytes; 0 is left out of what has a field of its own.
+    const INDICES: [Index; 8] = [0, 1, 127, 128, 300, 16_383, 16_384, 70_000];
+
+    fn tasks() -> [TaskId; 2] {
+        let task = |job: &str, round, attempt| TaskId { job: job.parse().unwrap(), round, attempt };
+        let later = (0..200).fold(RoundNumber::FIRST, |round, _| round.next());
+        [task("heart", RoundNumber::FIRST, 1), task(&"a".repeat(63), later, 1_000)]
+    }
+
+    fn by_index<T: Clone>(count: usize, value: &T) -> BTreeMap<Index, T> {
+        INDICES.into_iter().take(count).map(|index| (index, value.clone())).collect()
+    }
+
+    fn advertised() -> AdvertiseKeys {
+        AdvertiseKeys {
+            seal: [1; 32].into(),
+            mask: [2; 32].into(),
+            commitment: [3; 32].into(),
+            signature: [4; 64].into(),
+        }
+    }
+
+    #[test]
+    fn answers_are_as_long_as_a_job_counts() {
+        let shares = SealedShares::try_from(&[0; SealedShares::BYTES][..]).unwrap();
+        let revealed = RevealedShare::from([0; 32]);
+        for (count, task) in (0..=INDICES.len()).flat_map(|count| tasks().map(|task| (count, task))) {
+            for message in [
+                ParticipantMessage::AdvertiseKeys(advertised()),
+                ParticipantMessage::ShareKeys(ShareKeys(by_index(count, &shares))),
+                ParticipantMessage::Consistency(Consistency([5; 64].into())),
+                ParticipantMessage::Unmask(Unmask {
+                    self_masks: by_index(count, &revealed),
+                    mask_secrets: by_index(INDICES.len() - count, &revealed),
+                }),
+            ] {
+                let (id, sent) = (Some((&task).into()), Some((&message).into()));
+                let wire = v1::AnswerSessionRequest { task: id, message: sent };
+                assert_eq!(answer_bytes(&task, &message), wire.encoded_len() as u64, "{message:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_as_long_as_a_job_counts() {
+        let shares = SealedShares::try_from(&[0; SealedShares::BYTES][..]).unwrap();
+        for (count, task) in (0..=INDICES.len()).flat_map(|count| tasks().map(|task| (count, task))) {
+            let (indices, name) = (INDICES.into_iter().take(count), |length: usize| "n".repeat(length));
+            let roster = (0..count).map(|member| (name(1 + 8 * member).parse().unwrap(), advertised()));
+            for message in [
+                CoordinatorMessage::Roster(Roster(roster.collect())),
+                CoordinatorMessage::Delivery(Delivery {
+                    shared: indices.clone().collect(),
+                    shares: by_index(count, &shares),
+                }),
+                CoordinatorMessage::Survivors(Survivors(indices.collect())),
+                CoordinatorMessage::Signatures(Signatures(by_index(count, &Signature::from([6; 64])))),
+            ] {
+                let (id, sent) = (Some((&task).into()), Some((&message).into()));
+                let directive = v1::SecureDirective { task: id, message: sent };
+                let wire = v1::Directive { kind: Some(v1::directive::Kind::Secure(directive)) };
+                assert_eq!(told_bytes(&task, &message), wire.encoded_len() as u64, "{message:?}");
+            }
+        }
+    }
+}

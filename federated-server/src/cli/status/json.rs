@@ -24,6 +24,8 @@ struct Job<'a> {
     model_digest: String,
     bytes_up: u64,
     bytes_down: u64,
+    session_bytes_up: u64,
+    session_bytes_down: u64,
     cohort: Vec<Member<'a>>,
     history: Vec<Round<'a>>,
     incidents: Vec<Incident<'a>>,
@@ -51,6 +53,8 @@ struct Round<'a> {
     bytes_up: u64,
     bytes_down: u64,
     bytes_up_plain: u64,
+    session_bytes_up: u64,
+    session_bytes_down: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,6 +87,8 @@ impl<'a> From<&'a v1::JobStatus> for Job<'a> {
             model_digest: job.model.as_ref().map_or_else(String::new, |model| hexadecimal(&model.digest)),
             bytes_up: job.bytes_up,
             bytes_down: job.bytes_down,
+            session_bytes_up: job.session_bytes_up,
+            session_bytes_down: job.session_bytes_down,
             cohort: job.cohort.iter().map(Member::from).collect(),
             history: job.history.iter().map(Round::from).collect(),
             incidents: job.incidents.iter().map(Incident::from).collect(),
@@ -112,6 +118,8 @@ impl<'a> From<&'a v1::RoundReport> for Round<'a> {
             bytes_up: round.bytes_up,
             bytes_down: round.bytes_down,
             bytes_up_plain: round.bytes_up_plain,
+            session_bytes_up: round.session_bytes_up,
+            session_bytes_down: round.session_bytes_down,
         }
     }
 }

@@ -1,5 +1,8 @@
+//! What many measurements come to.
+
 /// The value in the middle; of an even number of values the mean of the two in the middle.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+#[must_use]
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -8,7 +11,8 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 }
 
 /// The smallest and the largest value.
-pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+#[must_use]
+pub fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     values.into_iter().fold(None, |range, value| match range {
         None => Some((value, value)),
         Some((least, most)) => Some((value.min(least), value.max(most))),
@@ -16,7 +20,8 @@ pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
 }
 
 /// A figure as it is reported: to so many decimals.
-pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
+#[must_use]
+pub fn rounded(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale
 }
