@@ -1,12 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use federated_benches::system::timed;
 use federated_core::{
     ids::ParticipantName,
     privacy::secagg::{
-        CoordinatorSession, Header, KeystreamBuffer, Mask, MessageAdmission, PinnedRoster, PreparedMask,
-        Stage, add,
+        CoordinatorProtocol as _, CoordinatorSession, Header, KeystreamBuffer, Mask, MessageAdmission,
+        PinnedRoster, PreparedMask, Stage, add,
     },
 };
 
@@ -79,7 +79,7 @@ impl Coordinator {
     }
 
     /// Goes on to the next stage.
-    pub(crate) fn close(&mut self, survivors: &[ParticipantName]) -> Result<()> {
+    pub(crate) fn close(&mut self, survivors: &BTreeSet<ParticipantName>) -> Result<()> {
         self.spend(|coordinator| {
             coordinator.session = coordinator.session.clone().close(survivors)?;
             Ok(())

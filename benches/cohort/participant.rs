@@ -5,8 +5,8 @@ use federated_benches::system::timed;
 use federated_core::{
     ids::TaskId,
     privacy::secagg::{
-        Header, KeystreamBuffer, Mask, ParticipantMessage, ParticipantSession, PreparedMask, Reply, Site,
-        Stage, VectorPlan, participant::AdvertisedKeys,
+        Header, KeystreamBuffer, Mask, ParticipantMessage, ParticipantProtocol as _, ParticipantSession,
+        PreparedMask, Reply, Site, Stage, VectorPlan, participant::AdvertisedKeys,
     },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};

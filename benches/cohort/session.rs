@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use federated_core::{
@@ -92,7 +95,7 @@ impl<'a> Session<'a> {
             coordinator.hear(name, &answer)?;
             participants.push(participant);
         }
-        coordinator.close(&[])?;
+        coordinator.close(&BTreeSet::new())?;
         let (floor, plain) = (Floor::new(vector_bytes)?, vec![0; vector_bytes]);
         let masking = Beside::default();
         Ok(Self { options, terms, names, coordinator, participants, floor, masking, plain })
@@ -113,12 +116,12 @@ impl<'a> Session<'a> {
                 self.coordinator.hear(name, &answer)?;
             }
         }
-        if stage == Stage::Unmask { Ok(()) } else { self.coordinator.close(&[]) }
+        if stage == Stage::Unmask { Ok(()) } else { self.coordinator.close(&BTreeSet::new()) }
     }
 
     /// Everyone who is there masks its vector, which is added to the sum: R2.
     fn vectors(&mut self) -> Result<()> {
-        let mut survivors = Vec::new();
+        let mut survivors = BTreeSet::new();
         let apart = (self.options.clients.get() / FLOORS).max(1);
         for index in 0..self.names.len() {
             if !self.stays(Stage::MaskedInput, index)? {
@@ -136,7 +139,7 @@ impl<'a> Session<'a> {
             if u32::try_from(survivors.len())?.is_multiple_of(apart) {
                 self.masking.floor.push(self.floor.seconds(vector.masks)?);
             }
-            survivors.push(name.clone());
+            survivors.insert(name.clone());
         }
         self.coordinator.close(&survivors)
     }

@@ -3,7 +3,7 @@ use std::ops::Add;
 use super::{answer_bytes, told_bytes};
 use crate::{
     ids::{ParticipantName, TaskId},
-    privacy::secagg::{CoordinatorSession, ParticipantMessage},
+    privacy::secagg::{Groups, ParticipantMessage},
     round::{Command, RoundPhase, Run},
 };
 
@@ -43,7 +43,7 @@ pub(super) fn answered(
     task: &TaskId,
     message: &ParticipantMessage,
 ) -> u64 {
-    let awaits = |session: &CoordinatorSession| {
+    let awaits = |session: &Groups| {
         session.stage() == message.stage()
             && session.concerns(participant)
             && !session.has_answered(participant)

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::ids::Fingerprint;
 use crate::privacy::secagg::{
-    AdvertiseKeys, Consistency, CoordinatorMessage, ParticipantMessage, RevealedShare, SealedShares,
-    ShareKeys, Stage, Unmask,
+    AdvertiseKeys, Consistency, CoordinatorMessage, GroupSum, ParticipantMessage, RevealedShare,
+    SealedShares, ShareKeys, Stage, Unmask,
 };
 
 fn secure_terms() -> JobTerms {
@@ -112,7 +113,12 @@ fn messages_of_secure_aggregation_are_counted_for_each_attempt_and_an_answer_onl
     (0..3).for_each(|who| secure.answer(Stage::Unmask, who));
     assert_eq!(secure.told[8..], [[Stage::Consistency; 3], [Stage::Unmask; 3]].concat());
     let model = Digest::of(b"sum");
-    secure.send(Event::SumPublished { task, model, examples: 3, metrics: Metrics::new() });
+    let sums = vec![GroupSum {
+        session: [1; 32].into(),
+        survivors: (0..3).map(name).collect(),
+        sum: Fingerprint::of(b"sum"),
+    }];
+    secure.send(Event::SumPublished { task, model, examples: 3, metrics: Metrics::new(), sums });
     let (up, down) = (secure.up, secure.down);
     let first = Traffic { up: 30, up_plain: 30, down: 0, session_up: up, session_down: down };
     assert_eq!(secure.bench.job.ledger(), [first]);
