@@ -79,6 +79,8 @@ fn files(folder: &Path) -> SecureFiles {
         pinned_roster: folder.join("roster"),
         min_cohort: 3,
         min_threshold: 2,
+        coordinator_key: None,
+        require_signed_result: false,
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{GroupSum, KeyError, SessionId, Signature, SigningSecret, VerifyingPublic, message::append_text};
+use super::{GroupSum, KeyError, Signature, SigningSecret, VerifyingPublic, message::append_text};
 use crate::ids::{Digest, Fingerprint, ParticipantName, TaskId};
 
 /// What came of a session: whose updates were summed, to what, and the model that was made with it.
@@ -83,7 +83,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::ids::RoundNumber;
+    use crate::{ids::RoundNumber, privacy::secagg::SessionId};
 
     fn result(survivors: &[&str]) -> SumResult {
         let task = TaskId { job: "heart".parse().unwrap(), round: RoundNumber::new(3).unwrap(), attempt: 2 };
