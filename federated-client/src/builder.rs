@@ -7,7 +7,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use crate::{
     config::ParticipantConfig,
     event::ParticipantEvent,
-    session::{Backoff, ClientError, OnEvent, Session, SessionRules, Settings},
+    session::{Backoff, ClientError, OnEvent, ResultRules, Session, SessionRules, Settings},
     signing,
     state::StateFolder,
     trainer::LocalTrainer,

@@ -226,7 +226,8 @@ fn secure_files(raw: RawSecureAggregation, folder: &Path) -> Result<SecureFiles,
     });
     let coordinator_key = key.transpose()?;
     if raw.require_signed_result && coordinator_key.is_none() {
-        let (key, expected) = ("secure_aggregation.coordinator_key", "a key, since require_signed_result is true");
+        let (key, expected) =
+            ("secure_aggregation.coordinator_key", "a key, since require_signed_result is true");
         return Err(Mistake::value(key, expected, "none", "results cannot be checked without it"));
     }
     Ok(SecureFiles {

@@ -51,7 +51,9 @@ pub(super) enum ResultError {
     Signature { source: KeyError },
     #[error("another result of session {session} came before: the coordinator says two things of one sum")]
     Second { session: SessionId },
-    #[error("the result of round {round} names the model {expected}, and the job goes on or ends with {found}")]
+    #[error(
+        "the result of round {round} names the model {expected}, and the job goes on or ends with {found}"
+    )]
     OtherModel { round: u32, expected: Digest, found: Digest },
     #[error(
         "expected the signed result of round {round}, attempt {attempt}, in whose sum this participant's update is; none came"
@@ -223,7 +225,9 @@ impl SumResults {
             Input::JobEnded(ended) => self.ended(ended),
             Input::Withdrawn { task, .. } => {
                 let note = self.note(&task.job)??;
-                if note.is_of(task) && matches!(note.progress, Progress::Masked { .. } | Progress::Signed { .. }) {
+                if note.is_of(task)
+                    && matches!(note.progress, Progress::Masked { .. } | Progress::Signed { .. })
+                {
                     logged(&task.job, self.state.note_session(task, &Progress::Withdrawn));
                 }
                 None

@@ -69,8 +69,7 @@ pub(super) fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
 /// crash has cut short is ended first.
 pub(super) fn append_line(path: &Path, line: &str) -> Result<(), StateError> {
     let append = || {
-        let mut file =
-            private(OpenOptions::new().read(true).append(true).create(true)).open(path)?;
+        let mut file = private(OpenOptions::new().read(true).append(true).create(true)).open(path)?;
         let length = file.metadata()?.len();
         let mut last = [b'\n'];
         if let Some(end) = length.checked_sub(1) {

@@ -102,10 +102,8 @@ mod tests {
         ] {
             assert!(error.contains("found") || error.contains("not a valid name"), "{error}");
         }
-        let stage = v1::SecureDirective {
-            message: Some(Told::Survivors(v1::Survivors::default())),
-            ..wire()
-        };
+        let stage =
+            v1::SecureDirective { message: Some(Told::Survivors(v1::Survivors::default())), ..wire() };
         assert!(SignedResult::try_from(stage).is_err());
     }
 }
