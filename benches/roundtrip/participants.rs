@@ -73,8 +73,14 @@ impl Participants {
         let signing_key = signing_key(&self.folder, number);
         if signing_key.exists() {
             let pinned_roster = roster_file(&self.folder);
-            config.secure_aggregation =
-                Some(SecureFiles { signing_key, pinned_roster, min_cohort: 3, min_threshold: 2 });
+            config.secure_aggregation = Some(SecureFiles {
+                signing_key,
+                pinned_roster,
+                min_cohort: 3,
+                min_threshold: 2,
+                coordinator_key: None,
+                require_signed_result: false,
+            });
         }
         let examples = if number < self.dropouts_from { MOST_EXAMPLES } else { MOST_EXAMPLES + 1 };
         let trainer = AddConstant { value: constant(number), examples };

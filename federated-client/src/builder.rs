@@ -7,7 +7,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use crate::{
     config::ParticipantConfig,
     event::ParticipantEvent,
-    session::{Backoff, ClientError, OnEvent, Session, SessionRules, Settings},
+    session::{Backoff, ClientError, OnEvent, ResultRules, Session, SessionRules, Settings},
     signing,
     state::StateFolder,
     trainer::LocalTrainer,
@@ -144,7 +144,13 @@ impl FederatedClientBuilder {
         let trainer = self.trainer.ok_or_else(|| missing("a trainer", ".trainer(..)"))?;
         let site = config.secure_aggregation.as_ref();
         let site = site.map(|files| signing::load_site(files, &config.name)).transpose()?.map(Arc::new);
+        let results = ResultRules {
+            name: config.name.clone(),
+            key: config.secure_aggregation.as_ref().and_then(|secure| secure.coordinator_key),
+            required: config.secure_aggregation.as_ref().is_some_and(|secure| secure.require_signed_result),
+        };
         let settings = Settings {
+            results,
             secure: (site, ChaCha20Rng::from_seed(*signing::random()?)),
             identity: SiteIdentity::load(&config.tls, &config.name)?,
             state: StateFolder::open(&config.state)?,

@@ -1,11 +1,12 @@
 //! What happens to a participant, for the application around it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use federated_core::{
-    ids::{Digest, JobName, ParticipantName, TaskId},
+    ids::{Digest, Fingerprint, JobName, ParticipantName, TaskId},
     metrics::Metrics,
     model::ModelParameters,
+    privacy::secagg::SessionId,
     update::ExampleCount,
 };
 
@@ -95,6 +96,29 @@ pub enum ParticipantEvent {
         /// The coordinator's words.
         message: String,
     },
+    /// The coordinator has signed what came of a session of secure aggregation that this participant's update is in. It is
+    /// kept in the state folder, in `results.jsonl`.
+    SumSigned {
+        /// Of which attempt.
+        task: TaskId,
+        /// Which session.
+        session: SessionId,
+        /// Whose updates were summed.
+        survivors: BTreeSet<ParticipantName>,
+        /// SHA-256 of the sum.
+        sum: Fingerprint,
+        /// The model that the attempt gave.
+        model: Digest,
+    },
+    /// What the coordinator says came of a session cannot be so, or it says nothing.
+    ResultRefused {
+        /// Of which attempt, or the task at which it shows.
+        task: TaskId,
+        /// The stable code.
+        reason: String,
+        /// In words.
+        message: String,
+    },
     /// A job ended.
     JobEnded {
         /// Which.
@@ -133,6 +157,12 @@ impl ParticipantEvent {
             }
             Self::Refused { task, reason, message } => {
                 tracing::error!(%task, reason, detail = message, "the coordinator refused the update");
+            }
+            Self::SumSigned { task, session, survivors, sum, model } => {
+                tracing::info!(%task, %session, survivors = survivors.len(), %sum, %model, "result kept");
+            }
+            Self::ResultRefused { task, reason, message } => {
+                tracing::error!(%task, reason, detail = message, "the coordinator's result cannot be so");
             }
             Self::JobEnded { job, outcome, message, .. } => {
                 tracing::info!(%job, ?outcome, detail = message, "job ended");

@@ -113,9 +113,7 @@ pub fn make_key(path: &Path) -> Result<VerifyingPublic, SigningError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = || {
         let mut file = options.open(path)?;
-        let digits: Zeroizing<String> =
-            Zeroizing::new(secret.seed().iter().map(|byte| format!("{byte:02x}")).collect());
-        writeln!(file, "{}", *digits)?;
+        writeln!(file, "{}", *secret.to_hex())?;
         file.sync_all()
     };
     write().map_err(|source| SigningError::Write { path: path.to_owned(), source })?;
@@ -131,20 +129,7 @@ pub fn load_key(path: &Path) -> Result<SigningSecret, SigningError> {
     let key = "secure_aggregation.signing_key";
     let read = |source| SigningError::Read { key, path: path.to_owned(), source, hint };
     let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
-    let mut seed = Zeroizing::new([0; 32]);
-    let digits = text.trim().as_bytes();
-    let whole = digits.len() == 64;
-    for (byte, pair) in seed.iter_mut().zip(digits.chunks(2)) {
-        let digit = |place: usize| pair.get(place).and_then(|digit| char::from(*digit).to_digit(16));
-        let (Some(high), Some(low), true) = (digit(0), digit(1), whole) else {
-            return Err(SigningError::Key { path: path.to_owned() });
-        };
-        *byte = u8::try_from(high * 16 + low).unwrap_or_default();
-    }
-    if !whole {
-        return Err(SigningError::Key { path: path.to_owned() });
-    }
-    Ok(SigningSecret::from_seed(seed))
+    text.parse().map_err(|_| SigningError::Key { path: path.to_owned() })
 }
 
 /// Who a participant is in secure aggregation, from its files.
@@ -194,6 +179,8 @@ mod tests {
             pinned_roster: folder.join("roster"),
             min_cohort: 3,
             min_threshold: 2,
+            coordinator_key: None,
+            require_signed_result: false,
         }
     }
 

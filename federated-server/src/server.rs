@@ -16,7 +16,7 @@ use crate::{
     config::{CoordinatorConfig, JournalConfig},
     coordinator::{Actor, Coordinator},
     grpc::{self, FileWork, Services, SharedChunks},
-    identity::{IdentityError, Roster, tls},
+    identity::{IdentityError, Roster, load_signing_key, tls},
     store::{
         Store, StoreError,
         journal::{Journal, MetadataStore, postgres::PostgresMetadata, sqlite::SqliteMetadata},
@@ -115,8 +115,9 @@ impl FederatedServerBuilder {
     pub async fn build(self) -> Result<FederatedServer, ServerError> {
         let config = self.config.ok_or(ServerError::NoConfig)?;
         let tls = tls::server_config(&config.tls, SystemTime::now())?;
-        #[cfg_attr(not(feature = "test-util"), expect(unused_mut, reason = "only a test makes it lie"))]
+        let signing = config.signing_key.as_deref().map(load_signing_key).transpose()?;
         let (store, mut actor, coordinator) = load(&config).await?;
+        actor.sign_with(signing);
         #[cfg(feature = "test-util")]
         if let Some(lie) = self.lie {
             actor.lie(lie);

@@ -224,3 +224,24 @@ async fn mistakes_on_the_command_line_and_in_files_are_named() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn a_signing_key_is_made_once_and_its_public_half_is_printed() {
+    let folder = federation().await;
+    let key = || output(folder.path(), &["signing-key", "--dir", "c"]);
+    let output = key().await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.trim().len() == 64 && printed.trim().chars().all(|c| c.is_ascii_hexdigit()), "{printed}");
+    let hint = String::from_utf8(output.stderr).unwrap();
+    assert!(hint.contains("does not use the key yet"), "{hint}");
+    assert_eq!(key().await.stdout, printed.as_bytes(), "the same key");
+    // As an operator would: the line of the template without its comment mark.
+    let file = folder.path().join("c/coordinator.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("# signing_key", "signing_key")).unwrap();
+    let output = key().await;
+    assert!(output.stderr.is_empty() && output.stdout == printed.as_bytes(), "{output:?}");
+    fs::write(folder.path().join("c/signing.key"), "damaged").unwrap();
+    let said = refused(folder.path(), &["signing-key", "--dir", "c"]).await;
+    assert!(said.contains("signing.key: expected 64 hexadecimal"), "{said}");
+}

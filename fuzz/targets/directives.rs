@@ -6,7 +6,7 @@ use std::time::Duration;
 use federated_core::{
     compression::Encoding,
     ids::{JobName, TaskId},
-    privacy::secagg::CoordinatorMessage,
+    privacy::secagg::{CoordinatorMessage, SignedResult},
     task::TrainTask,
 };
 use federated_fuzz::{model, seed, sessions::Honest, task, train_task};
@@ -66,6 +66,7 @@ fuzz_target!(init: seed(seeds()), |bytes: &[u8]| {
             let _ = wire.model.map(ModelContent::try_from);
         }
         Some(Kind::Secure(wire)) => {
+            let _ = SignedResult::try_from(wire.clone());
             let _ = wire.task.map(TaskId::try_from);
             let _ = wire.message.map(CoordinatorMessage::try_from);
         }

@@ -29,6 +29,7 @@ mod resume;
 mod rounds;
 mod secure_aggregation;
 mod secure_groups;
+mod secure_results;
 mod sites;
 mod tasks;
 mod uploads;

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use federated_core::ids::ParticipantName;
+use federated_core::{ids::ParticipantName, privacy::secagg::SigningSecret};
 use federated_server::{
     FederatedServer, FederatedServerBuilder,
     config::{CoordinatorConfig, Limits},
     identity::{
-        CertificateAuthority, Enrolment, Roster, Validity,
+        CertificateAuthority, Enrolment, Roster, Validity, load_signing_key, make_signing_key,
         setup::{self, EnrollOptions, InitOptions},
     },
 };
@@ -19,7 +19,7 @@ use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{ClientTls, Operator, PATIENCE, RawParticipant, spooled, within};
 
-type BuiltWith = Box<dyn FnOnce(FederatedServerBuilder) -> FederatedServerBuilder + Send>;
+type BuiltWith = Box<dyn FnOnce(FederatedServerBuilder, &CoordinatorConfig) -> FederatedServerBuilder + Send>;
 
 /// A coordinator's folder, and the coordinator that serves it in this process.
 ///
@@ -62,7 +62,33 @@ impl Federation {
     pub async fn built(
         with: impl FnOnce(FederatedServerBuilder) -> FederatedServerBuilder + Send + 'static,
     ) -> Self {
-        Self::made(|_| {}, Some(Box::new(with))).await
+        Self::made(|_| {}, Some(Box::new(|builder, _| with(builder)))).await
+    }
+
+    /// A coordinator that signs results, whose first start is built with this and its key.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn signing(
+        with: impl FnOnce(FederatedServerBuilder, SigningSecret) -> FederatedServerBuilder + Send + 'static,
+    ) -> Self {
+        let configure = |config: &mut CoordinatorConfig| {
+            let path = config.state.with_file_name("signing.key");
+            make_signing_key(&path).expect("a key");
+            config.signing_key = Some(path);
+        };
+        let built =
+            |builder: FederatedServerBuilder, config: &CoordinatorConfig| with(builder, signing_key(config));
+        Self::made(configure, Some(Box::new(built))).await
+    }
+
+    /// The key that the coordinator signs with.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn signing_key(&self) -> SigningSecret {
+        signing_key(&self.config)
     }
 
     /// Makes a folder and serves it on a port of the system's choice.
@@ -120,9 +146,9 @@ impl Federation {
                     std::future::pending().await
                 }
             };
-            let mut builder = FederatedServer::builder().config(config).shutdown(stopped);
+            let mut builder = FederatedServer::builder().config(config.clone()).shutdown(stopped);
             if let Some(with) = with {
-                builder = with(builder);
+                builder = with(builder, &config);
             }
             let built = builder.build().await;
             let server = built.expect("the coordinator should start");
@@ -269,6 +295,10 @@ impl Federation {
         let tls = &self.config.operator.tls;
         ClientTls::from_files(&tls.ca, &tls.certificate, &tls.key)
     }
+}
+
+fn signing_key(config: &CoordinatorConfig) -> SigningSecret {
+    load_signing_key(config.signing_key.as_ref().expect("a coordinator that signs")).expect("a key")
 }
 
 fn participant(name: &str) -> ParticipantName {

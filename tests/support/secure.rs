@@ -79,6 +79,8 @@ fn files(folder: &Path) -> SecureFiles {
         pinned_roster: folder.join("roster"),
         min_cohort: 3,
         min_threshold: 2,
+        coordinator_key: None,
+        require_signed_result: false,
     }
 }
 
@@ -172,12 +174,12 @@ impl SecureSite {
         &self.open.as_ref().expect("a task").0
     }
 
-    /// Its masked update, in which every value is `value`.
+    /// The vector of its update, in which every value is `value`, without masks.
     ///
     /// # Panics
     /// When it has too many examples.
     #[must_use]
-    pub fn update(&self, value: f32, examples: u64) -> Update {
+    pub fn vector(&self, value: f32, examples: u64) -> Vec<u8> {
         let task = TrainTask::try_from(self.task().clone()).expect("a task");
         let plan = task.secure.as_ref().expect("secure aggregation").terms.vector().clone();
         let values = vec![value; usize::try_from(task.layout.elements()).expect("a small model")];
@@ -189,7 +191,19 @@ impl SecureSite {
         let mut bytes =
             vec![0; usize::try_from(plan.byte_len(task.layout.elements())).expect("a small model")];
         encoder.write(0, &mut bytes).expect("a whole vector");
-        apply(plan.modulus(), &self.masks, 0, &mut bytes).expect("whole elements");
+        bytes
+    }
+
+    /// Its masked update, in which every value is `value`.
+    ///
+    /// # Panics
+    /// When it has too many examples.
+    #[must_use]
+    pub fn update(&self, value: f32, examples: u64) -> Update {
+        let task = TrainTask::try_from(self.task().clone()).expect("a task");
+        let modulus = task.secure.as_ref().expect("secure aggregation").terms.vector().modulus();
+        let mut bytes = self.vector(value, examples);
+        apply(modulus, &self.masks, 0, &mut bytes).expect("whole elements");
         let mut update = Update::constant(self.task(), value, 1).with_bytes(bytes);
         update.header.masked = Some(v1::MaskedInput {});
         update.header.examples = 0;

@@ -27,5 +27,17 @@ pub async fn check(config: &ParticipantConfig, now: SystemTime) -> Vec<Finding> 
     findings.extend(secure::check(config));
     findings.extend(coordinator::check(config).await);
     findings.extend(local::check(config).await);
+    findings.extend(results(config));
     findings
+}
+
+/// Whether what the coordinator signs will be checked.
+fn results(config: &ParticipantConfig) -> Option<Finding> {
+    let secure = config.secure_aggregation.as_ref()?;
+    let name = "secure_aggregation.coordinator_key";
+    Some(match (&secure.coordinator_key, secure.require_signed_result) {
+        (None, _) => Finding::ok(name, "none: results are kept, and their signatures are not checked"),
+        (Some(key), false) => Finding::ok(name, format!("results are checked with {key}")),
+        (Some(key), true) => Finding::ok(name, format!("results are checked with {key}, and required")),
+    })
 }

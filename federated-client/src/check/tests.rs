@@ -133,6 +133,8 @@ fn secured(folder: &Path, members: usize) -> ParticipantConfig {
         pinned_roster: folder.join("roster"),
         min_cohort: 3,
         min_threshold: 2,
+        coordinator_key: None,
+        require_signed_result: false,
     };
     let mut roster = format!("cleveland {}\n", signing::make_key(&files.signing_key).unwrap());
     for member in 1..members {

@@ -6,6 +6,7 @@ use std::{
 use federated_core::{
     config::{ConfigError as Mistake, parse_size, parse_toml},
     ids::{Digest, ParticipantName},
+    privacy::secagg::VerifyingPublic,
 };
 
 use super::{
@@ -48,6 +49,10 @@ pub struct SecureFiles {
     pub min_cohort: u32,
     /// The smallest threshold: so many must join forces to unmask its update; 2 by default.
     pub min_threshold: u8,
+    /// The public half of the coordinator's signing key, agreed on out of band: results are checked with it.
+    pub coordinator_key: Option<VerifyingPublic>,
+    /// Whether a job gets no further update once a result is wrong or missing; `false` by default.
+    pub require_signed_result: bool,
 }
 
 /// What a participant runs with: `participant.toml`, or made in code.
@@ -212,7 +217,22 @@ fn secure_files(raw: RawSecureAggregation, folder: &Path) -> Result<SecureFiles,
         let hint = "with a threshold of 1 any one participant could unmask";
         return Err(Mistake::value("secure_aggregation.min_threshold", "at least 2", min_threshold, hint));
     }
+    let key = raw.coordinator_key.map(|text| {
+        text.parse().map_err(|_| {
+            let expected = "64 hexadecimal characters";
+            let hint = "`federated-coordinator signing-key` prints them; agree on them out of band";
+            Mistake::text("secure_aggregation.coordinator_key", expected, &text, hint)
+        })
+    });
+    let coordinator_key = key.transpose()?;
+    if raw.require_signed_result && coordinator_key.is_none() {
+        let (key, expected) =
+            ("secure_aggregation.coordinator_key", "a key, since require_signed_result is true");
+        return Err(Mistake::value(key, expected, "none", "results cannot be checked without it"));
+    }
     Ok(SecureFiles {
+        coordinator_key,
+        require_signed_result: raw.require_signed_result,
         signing_key: folder.join(raw.signing_key),
         pinned_roster: folder.join(raw.pinned_roster),
         min_cohort,
@@ -318,6 +338,23 @@ mod tests {
             assert!(text.starts_with("/srv/site/participant.toml: ") && text.contains(expected), "{text}");
             assert_eq!(error.fault(), Fault::Caller);
         }
+    }
+
+    #[test]
+    fn results_can_be_required_only_where_they_can_be_checked() {
+        let text = |more: &str| {
+            let table = "[secure_aggregation]\nsigning_key = \"k\"\npinned_roster = \"r\"\n";
+            parse(&FILE.replace("[log]", &format!("{table}{more}\n[log]")))
+        };
+        let key = "01".repeat(32);
+        let config = text(&format!("coordinator_key = \"{key}\"\nrequire_signed_result = true")).unwrap();
+        let files = config.secure_aggregation.unwrap();
+        assert_eq!((files.coordinator_key, files.require_signed_result), (Some([1; 32].into()), true));
+        assert!(!text("").unwrap().secure_aggregation.unwrap().require_signed_result);
+        let error = text("require_signed_result = true").unwrap_err().to_string();
+        assert!(error.contains("secure_aggregation.coordinator_key: expected a key"), "{error}");
+        let error = text("coordinator_key = \"01\"").unwrap_err().to_string();
+        assert!(error.contains("secure_aggregation.coordinator_key: expected 64 hex"), "{error}");
     }
 
     #[test]

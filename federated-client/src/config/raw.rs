@@ -29,6 +29,9 @@ pub(super) struct RawSecureAggregation {
     pub(super) min_threshold: Option<u8>,
     #[serde(default)]
     pub(super) required: bool,
+    pub(super) coordinator_key: Option<String>,
+    #[serde(default)]
+    pub(super) require_signed_result: bool,
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use federated_proto::{
     WireError,
     convert::ModelContent,
     refusal::cut,
-    v1::{self, directive::Kind},
+    v1::{self, directive::Kind, secure_directive::Message as Told},
 };
 
 use super::{
@@ -18,6 +18,9 @@ use crate::event::JobOutcome;
 pub(super) fn parse(directive: v1::Directive) -> Result<Option<Occurrence>, WireError> {
     let input = match directive.kind {
         None | Some(Kind::Heartbeat(_)) => None,
+        Some(Kind::Secure(told)) if matches!(told.message, Some(Told::Result(_))) => {
+            return Ok(Some(Occurrence::Result(Box::new(told.try_into()?))));
+        }
         Some(Kind::Secure(told)) => {
             let task = task_id(told.task)?;
             let message = told.message.ok_or(WireError::Missing { field: "secure.message" })?;

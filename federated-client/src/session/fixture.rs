@@ -1,18 +1,29 @@
 //! What the unit tests of several modules work with.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use federated_core::{
     compression::Encoding,
     ids::{Digest, RoundNumber, TaskId},
     model::{ModelLayout, TensorSpec},
+    privacy::secagg::{Fraction, Modulus, Terms, VectorPlan},
     strategy::{BatchSize, LocalWork},
-    task::TrainTask,
+    task::{SecureTask, TrainTask},
+    update::ExampleCount,
 };
 
 /// The bytes of the model of every [`task`].
 pub(crate) fn model_bytes() -> Vec<u8> {
     [0.5_f32, -0.5].iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Secure aggregation of three to four participants.
+pub(crate) fn secure_task() -> SecureTask {
+    let examples = ExampleCount::new(1_000).unwrap();
+    let vector = VectorPlan::new(Modulus::B32, 1.0, examples, 4, Default::default()).unwrap();
+    let fraction = |millionths| Fraction::from_millionths(millionths).unwrap();
+    let terms = Terms::new(fraction(333_333), fraction(100_000), (3, 4), None, vector).unwrap();
+    SecureTask { terms, deadline: Duration::from_secs(60) }
 }
 
 /// The first attempt at a round of a job, in a cohort of four, with two local epochs.

@@ -3,7 +3,7 @@
 //! Read in this order: [`machine`] decides, without any I/O; `directive` turns messages into its inputs; `run` carries
 //! out its actions. `attendance` keeps a connection open with [`Backoff`] between attempts, on which `connection` agrees
 //! with the coordinator; `fetch` and `submit` move models and updates for `transfer`; `worker` is the thread that trains. `secure`
-//! holds the sessions of secure aggregation beside them.
+//! holds the sessions of secure aggregation beside them, and `result` judges what is said to have come of them.
 
 mod attendance;
 mod backoff;
@@ -19,6 +19,7 @@ pub(crate) mod fixture;
     expect(unreachable_pub, reason = "only the simulation of `tests` drives the machine from outside")
 )]
 mod machine;
+mod result;
 mod run;
 mod secure;
 mod submit;
@@ -32,4 +33,5 @@ pub use error::ClientError;
 pub(crate) use machine::Rules as SessionRules;
 #[cfg(feature = "test-util")]
 pub use machine::{Action, EndedJob, Input, Machine, Rules};
+pub(crate) use result::ResultRules;
 pub(crate) use run::{OnEvent, Session, Settings};

@@ -6,7 +6,7 @@ use std::{
 
 use federated_core::{
     ids::{JobName, TaskId},
-    privacy::secagg::{CoordinatorMessage, Site},
+    privacy::secagg::{CoordinatorMessage, SignedResult, Site},
 };
 use rand_chacha::ChaCha20Rng;
 use tokio::{
@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Backoff, ClientError, Connection, attendance,
     machine::{Action, EndedJob, Input, Machine, Rules},
+    result::{ResultRules, SumResults},
     secure::{SecureSessions, Step},
     transfer,
     worker::Worker,
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) rules: Rules,
     /// Who it is in secure aggregation, with randomness for its keys.
     pub(crate) secure: (Option<Arc<Site>>, ChaCha20Rng),
+    /// How it judges what is said to have come of its sessions.
+    pub(crate) results: ResultRules,
     pub(crate) backoff: Backoff,
     pub(crate) on_event: OnEvent,
 }
@@ -55,6 +58,8 @@ pub(super) enum Occurrence {
     Input(Input),
     /// The coordinator goes on with secure aggregation.
     Told(TaskId, CoordinatorMessage),
+    /// The coordinator says what came of a session.
+    Result(Box<SignedResult>),
     /// The participant must stop.
     Ended(ClientError),
 }
@@ -74,6 +79,7 @@ enum Purpose {
 pub(crate) struct Session {
     machine: Machine,
     secure: SecureSessions,
+    results: SumResults,
     state: Arc<StateFolder>,
     worker: Worker,
     connection: Option<Connection>,
@@ -104,6 +110,7 @@ impl Session {
         ));
         Ok(Self {
             machine: Machine::new(settings.rules),
+            results: SumResults::new(settings.results, Arc::clone(&state)),
             secure: SecureSessions::new(site, entropy, Arc::clone(&state)),
             state,
             worker,
@@ -145,7 +152,18 @@ impl Session {
             let actions = match occurrence {
                 Occurrence::Up(connection) => self.up(connection),
                 Occurrence::Down { reason, retry_in } => self.down(reason, retry_in),
-                Occurrence::Input(input) => self.machine.handle(input),
+                Occurrence::Input(input) => {
+                    if let Some(event) = self.results.hear(&input) {
+                        self.report(&event);
+                    }
+                    self.machine.handle(input)
+                }
+                Occurrence::Result(result) => {
+                    if let Some(event) = self.results.told(&result) {
+                        self.report(&event);
+                    }
+                    Vec::new()
+                }
                 Occurrence::Told(task, message) => {
                     let step = self.secure.told(&task, message);
                     step.map(|step| self.step(step)).unwrap_or_default()
@@ -222,6 +240,12 @@ impl Session {
             Action::RetainModels => logged(self.state.retain_models(&self.machine.models())),
             Action::Report(event) => self.report(&event),
             Action::Prepare(task) => {
+                if let Some((doubt, declined)) = self.results.doubt(&task) {
+                    self.report(&doubt);
+                    if let Some(declined) = declined {
+                        return Ok(self.machine.handle(declined));
+                    }
+                }
                 let begun = self.secure.begin(&task);
                 if let Some(Step::Input(lost)) = begun {
                     return Ok(self.machine.handle(lost));

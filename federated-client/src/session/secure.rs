@@ -19,8 +19,8 @@ use federated_core::{
 use federated_proto::refusal::cut;
 use rand_chacha::ChaCha20Rng;
 
-use super::machine::Input;
-use crate::state::{StateError, StateFolder};
+use super::{machine::Input, result::names_hash};
+use crate::state::{Progress, StateError, StateFolder};
 
 /// Where the trainer's thread waits for what its update is masked with.
 #[derive(Clone, Debug, Default)]
@@ -144,7 +144,7 @@ impl SecureSessions {
             Ok(Reply::Nothing) => return None,
             Ok(Reply::Send(message)) => message,
             Ok(Reply::RecordAndSend(signed)) => {
-                if let Err(error) = self.state.note_signed(task) {
+                if let Err(error) = self.state.note_session(task, &progress(&open.session)) {
                     self.close(task);
                     return Some(Step::Input(state_failed(task, &error)));
                 }
@@ -152,6 +152,10 @@ impl SecureSessions {
             }
             Ok(Reply::Mask) => match open.session.masks() {
                 Ok(masks) => {
+                    if let Err(error) = self.state.note_session(task, &progress(&open.session)) {
+                        self.close(task);
+                        return Some(Step::Input(state_failed(task, &error)));
+                    }
                     open.masks.fill(masks);
                     return None;
                 }
@@ -182,6 +186,16 @@ impl SecureSessions {
         tracing::error!(%task, %error, "leaves secure aggregation; nothing is revealed");
         self.close(task);
         Step::Input(failed(task, error.reason().as_str(), &error.to_string()))
+    }
+}
+
+/// What is noted of a session that has signed, or has masked its update.
+fn progress(session: &ParticipantSession) -> Progress {
+    let survivors = session.survivors();
+    match session.id() {
+        None => Progress::Begun,
+        Some(session) if survivors.is_empty() => Progress::Masked { session },
+        Some(session) => Progress::Signed { session, survivors: names_hash(&survivors) },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Seek, Write},
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -62,10 +62,34 @@ pub(super) fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
         file.set_len(length)?;
         file.sync_all()
     })?;
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(StateError::write(path))
+    sync_folder(path).map_err(StateError::write(path))
+}
+
+/// Adds a line, which ends with a line feed, to the end of a file, and waits until it is on disk. A line before it that a
+/// crash has cut short is ended first.
+pub(super) fn append_line(path: &Path, line: &str) -> Result<(), StateError> {
+    let append = || {
+        let mut file = private(OpenOptions::new().read(true).append(true).create(true)).open(path)?;
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if let Some(end) = length.checked_sub(1) {
+            file.seek(io::SeekFrom::Start(end))?;
+            file.read_exact(&mut last)?;
         }
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+        }
+        file.write_all(line.as_bytes())?;
+        file.sync_all()?;
+        if length == 0 { sync_folder(path) } else { Ok(()) }
+    };
+    append().map_err(StateError::write(path))
+}
+
+/// Makes the name of a new file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
 }

@@ -21,7 +21,7 @@ use super::{
     download::{COUNT_BYTES, SPARE, WORTH_WRITING},
     encode, files,
     residual::Residuals,
-    sessions,
+    sessions::{self, Progress, SessionNote},
     update::{Content, Report},
 };
 
@@ -176,9 +176,19 @@ impl StateFolder {
         sessions::begin(&self.root, task)
     }
 
-    /// Notes durably that the survivors in this task's session were signed.
-    pub(crate) fn note_signed(&self, task: &TaskId) -> Result<(), StateError> {
-        sessions::signed(&self.root, task)
+    /// Notes durably how far this task's session came.
+    pub(crate) fn note_session(&self, task: &TaskId, progress: &Progress) -> Result<(), StateError> {
+        sessions::note(&self.root, task, progress)
+    }
+
+    /// What is noted of the last session of a job, if it had one.
+    pub(crate) fn session_note(&self, job: &JobName) -> Result<Option<SessionNote>, StateError> {
+        sessions::last(&self.root, job)
+    }
+
+    /// Adds a line durably to `results.jsonl`.
+    pub(crate) fn append_result(&self, line: &str) -> Result<(), StateError> {
+        files::append_line(&self.root.join("results.jsonl"), line)
     }
 
     /// Keeps an update until [`StateFolder::discard_update`].

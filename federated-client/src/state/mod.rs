@@ -13,7 +13,8 @@
 //! updates/<job>/<round>.<attempt> an update with its header, or a masked one without
 //! residual/<job>/<round>.<attempt> what the updates of a top-k job left out, up to this one
 //! residual/<job>/<round>.<attempt>.tentative the same, while the update has no receipt
-//! sessions/<job>                  the last round and attempt with secure aggregation, and whether it was signed
+//! sessions/<job>                  the last round and attempt with secure aggregation, and how far it came
+//! results.jsonl                   what came of sessions, signed by the coordinator: a line of JSON each, kept for good
 //! final/<job>.safetensors         a job's newest model after its end
 //! ```
 
@@ -31,4 +32,5 @@ pub(crate) use download::PartialModel;
 pub use error::StateError;
 pub use folder::StateFolder;
 pub(crate) use masked::{MaskedUpdate, Masking};
+pub(crate) use sessions::{Progress, SessionNote};
 pub(crate) use update::{StoredUpdate, Values};

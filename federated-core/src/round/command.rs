@@ -1,10 +1,14 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Receipt, RoundSummary, RunEnd};
 use crate::{
     fault::ReasonCode,
     ids::{ParticipantName, TaskId},
-    privacy::secagg::Groups,
+    privacy::secagg::{Groups, SumResult},
     time::Timestamp,
 };
 
@@ -75,6 +79,13 @@ pub enum Command {
         /// In which attempt.
         task: TaskId,
     },
+    /// Tell these participants what came of the session that they were in. They may be told again.
+    TellResult {
+        /// Whom.
+        participants: BTreeSet<ParticipantName>,
+        /// What.
+        result: SumResult,
+    },
     /// Report [`Event::Tick`](super::Event::Tick) at this moment, or soon after. A later `WakeAt` replaces it.
     WakeAt(Timestamp),
     /// An attempt ended; its updates may be deleted.
@@ -91,6 +102,7 @@ impl Command {
             Self::Withdraw { .. }
             | Self::Aggregate { .. }
             | Self::Tell { .. }
+            | Self::TellResult { .. }
             | Self::RoundEnded(_)
             | Self::Finished(_) => {}
         }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Where updates are masked, `secure` has what goes on beside it: keys are exchanged at the beginning of Training, and
-//! between Training and Aggregating comes Unmasking.
+//! between Training and Aggregating comes Unmasking. `result` is what is told of a sum afterwards.
 
 mod admission;
 mod command;
@@ -22,6 +22,7 @@ mod event;
 mod history;
 mod phase;
 mod plan;
+mod result;
 mod run;
 mod secure;
 #[cfg(test)]

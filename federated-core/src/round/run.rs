@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     AbandonReason, Command, Event, History, Hold, Member, OutReason, Receipt, RoundError, RoundPhase,
-    RoundSummary, RunEnd, RunPlan, UpdateKind, WithdrawReason, secure::Sufficiency,
+    RoundSummary, RunEnd, RunPlan, UpdateKind, WithdrawReason, result::LastSums, secure::Sufficiency,
 };
 use crate::{
     ids::{Digest, ParticipantName, RoundNumber, TaskId},
@@ -30,6 +30,8 @@ pub struct Run {
     /// Who is connected. Connections do not outlive the process, so this is not written down.
     pub(super) present: BTreeSet<ParticipantName>,
     history: History,
+    /// Copies share it: it has the names of a whole cohort.
+    pub(super) last_sums: Option<Arc<LastSums>>,
 }
 
 impl Run {
@@ -47,6 +49,7 @@ impl Run {
             hold: None,
             present,
             history: History::default(),
+            last_sums: None,
         }
     }
 
@@ -175,6 +178,7 @@ impl Run {
             }
             Event::SumPublished { task, model, examples, metrics, sums } => {
                 self.keep_summed(&sums);
+                self.keep_results(&task, model, sums, &mut commands);
                 self.published(&task, model, Some((examples, metrics)), now, &mut commands)?;
             }
             Event::Answered { participant, task, message } => self.answered(&participant, &task, message),
@@ -193,6 +197,8 @@ impl Run {
     }
 
     fn joined(&mut self, participant: ParticipantName, commands: &mut Vec<Command>) {
+        // Before its next task, which it may judge by what came of the last.
+        commands.extend(self.tell_result(&participant));
         if let RoundPhase::Training { cohort, deadline, .. } = &mut self.phase
             && let Some(member @ (Member::Absent { .. } | Member::Working)) = cohort.get_mut(&participant)
         {

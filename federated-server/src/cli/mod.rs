@@ -1,6 +1,6 @@
 //! The command line: one file for each subcommand, each with its arguments and a `run` that carries them out.
 //!
-//! [`init`], [`enroll`], [`renew`] and [`withdraw`] prepare a coordinator on this machine, [`serve`] runs it, [`backup`] has
+//! [`init`], [`enroll`], [`renew`], [`withdraw`] and [`signing_key`] prepare a coordinator on this machine, [`serve`] runs it, [`backup`] has
 //! copies of its state, [`explain`] says what a job will do, and
 //! [`start`], [`status`], [`model`] and what [`order`] has talk to one that runs, through [`operate`].
 
@@ -14,6 +14,7 @@ mod operate;
 mod order;
 mod renew;
 mod serve;
+mod signing_key;
 mod start;
 mod status;
 mod withdraw;
@@ -39,6 +40,7 @@ enum Command {
     Enroll(enroll::Enroll),
     Renew(renew::Renew),
     Withdraw(withdraw::Withdraw),
+    SigningKey(signing_key::SigningKey),
     Serve(serve::Serve),
     Backup(backup::Backup),
     Restore(backup::Restore),
@@ -63,6 +65,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Enroll(command) => quiet().and_then(|()| command.run()),
         Command::Renew(command) => quiet().and_then(|()| command.run()),
         Command::Withdraw(command) => quiet().and_then(|()| command.run()),
+        Command::SigningKey(command) => quiet().and_then(|()| command.run()),
         Command::Serve(command) => command.run(),
         Command::Backup(command) => quiet().and_then(|()| command.run()),
         Command::Restore(command) => quiet().and_then(|()| command.run()),

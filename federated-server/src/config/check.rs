@@ -32,6 +32,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<CoordinatorConfig, 
         journal: journal(raw.journal)?,
         spool: raw.spool.url.map_or(Ok(defaults.spool), |url| SpoolConfig::parse(&url))?,
         enrolled: path(raw.enrolled, defaults.enrolled),
+        signing_key: raw.signing_key.map(|key| folder.join(key)),
         tls: TlsFiles {
             ca: path(raw.tls.ca, defaults.tls.ca),
             certificate: path(raw.tls.certificate, defaults.tls.certificate),
@@ -186,6 +187,7 @@ mod tests {
             listen = "127.0.0.1:0"
             state = "/var/lib/federated"
             enrolled = "sites"
+            signing_key = "keys/signing.key"
             [spool]
             url = "file:///srv/spool"
             [limits]
@@ -205,6 +207,7 @@ mod tests {
         assert_eq!(config.listen.port(), 0);
         assert_eq!(config.state, Path::new("/var/lib/federated"));
         assert_eq!(config.enrolled, Path::new("/srv/federated/sites"));
+        assert_eq!(config.signing_key.unwrap(), Path::new("/srv/federated/keys/signing.key"));
         assert_eq!(config.spool, SpoolConfig::Folder("/srv/spool".into()));
         assert_eq!(config.tls.certificate, Path::new("/srv/federated/server/server.pem"));
         assert_eq!(config.limits.max_model.get(), 100_000_000);

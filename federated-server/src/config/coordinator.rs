@@ -46,6 +46,8 @@ pub struct CoordinatorConfig {
     pub spool: SpoolConfig,
     /// The folder of the roster.
     pub enrolled: PathBuf,
+    /// The coordinator's long-lived signing key, which `signing-key` makes. Without one it signs nothing.
+    pub signing_key: Option<PathBuf>,
     /// The coordinator's certificate and key, and the authority of its peers.
     pub tls: TlsFiles,
     /// How many jobs run, and how long they are kept.
@@ -109,6 +111,7 @@ impl CoordinatorConfig {
             journal: JournalConfig::default(),
             spool: SpoolConfig::default(),
             enrolled: dir.join("enrolled"),
+            signing_key: None,
             tls: files("server"),
             jobs: JobsConfig::default(),
             limits: Limits::default(),

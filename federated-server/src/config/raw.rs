@@ -10,6 +10,7 @@ pub(super) struct RawConfig {
     pub(super) listen: Option<String>,
     pub(super) state: Option<PathBuf>,
     pub(super) enrolled: Option<PathBuf>,
+    pub(super) signing_key: Option<PathBuf>,
     pub(super) journal: RawJournal,
     pub(super) spool: RawSpool,
     pub(super) jobs: RawJobs,

@@ -110,6 +110,19 @@ pub enum IdentityError {
         /// The moment it was looked at.
         now: SystemTime,
     },
+    /// A file holds no signing key.
+    #[error(
+        "{path}: expected 64 hexadecimal characters of a signing key, found something else; \
+         `federated-coordinator signing-key` makes one where there is none",
+        path = .path.display()
+    )]
+    SigningKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no randomness for a key")]
+    Randomness,
     /// TLS refuses the settings.
     #[error("TLS cannot be set up: {source}")]
     Tls {
@@ -174,13 +187,16 @@ impl IdentityError {
             | Self::OutlivesAuthority { .. }
             | Self::Host { .. }
             | Self::Pem { .. }
+            | Self::SigningKey { .. }
             | Self::NotAnAuthority { .. }
             | Self::KeyPair { .. }
             | Self::Authority { .. }
             | Self::OutOfDate { .. } => Fault::Caller,
-            Self::Generate { .. } | Self::Read { .. } | Self::Write { .. } | Self::RosterEntry { .. } => {
-                Fault::Environment
-            }
+            Self::Generate { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::RosterEntry { .. }
+            | Self::Randomness => Fault::Environment,
             Self::Tls { .. } => Fault::Bug,
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! Read in this order: [`Validity`] and [`CertificateAuthority`] issue [`Credential`]s; [`PeerIdentity`] is what a
 //! certificate says about a peer; [`Roster`] knows which participants are enrolled, with which certificate; [`tls`]
-//! turns files into a TLS configuration; [`setup`] is what stands behind `init`, `enroll`, `renew` and `withdraw`.
+//! turns files into a TLS configuration; [`load_signing_key`] has the key under what the coordinator vouches for; [`setup`] is what stands behind `init`, `enroll`, `renew` and `withdraw`.
 //!
 //! # Security
 //!
@@ -20,6 +20,7 @@ mod files;
 mod peer;
 mod roster;
 pub mod setup;
+mod signing;
 pub mod tls;
 mod validity;
 
@@ -29,4 +30,5 @@ pub use credential::Credential;
 pub use error::IdentityError;
 pub use peer::{OperatorName, PeerIdentity, Role};
 pub use roster::{Enrolment, Roster};
+pub use signing::{load_signing_key, make_signing_key};
 pub use validity::Validity;

@@ -148,7 +148,7 @@ pub(super) fn unreadable(path: &Path, expected: &'static str, error: pem::Error)
 }
 
 #[cfg(unix)]
-fn warn_if_others_may_read(path: &Path) {
+pub(super) fn warn_if_others_may_read(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o077 != 0 {
@@ -158,7 +158,7 @@ fn warn_if_others_may_read(path: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_if_others_may_read(_path: &Path) {}
+pub(super) fn warn_if_others_may_read(_path: &Path) {}
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,11 @@
 //! The one parser between the wire and the core: `TryFrom` on the way in, `From` on the way out.
 //!
 //! `model` has names, digests and layouts; `encoding` how updates travel; `task` what goes to a participant; `update` what comes back;
-//! `secagg` what both say to aggregate securely.
+//! `secagg` what both say to aggregate securely, and `result` what came of it.
 
 mod encoding;
 mod model;
+mod result;
 mod secagg;
 mod task;
 mod update;

@@ -163,6 +163,7 @@ impl TryFrom<Told> for CoordinatorMessage {
                     signatures.into_iter().map(one).collect::<Result<_, WireError>>()?,
                 ))
             }
+            Told::Result(_) => return Err(range("secure.message", "a stage of a session", "a result")),
         })
     }
 }

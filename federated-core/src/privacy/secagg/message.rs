@@ -42,9 +42,13 @@ impl AdvertiseKeys {
 }
 
 pub(super) fn append_name(bytes: &mut Vec<u8>, name: &ParticipantName) {
-    let length = u32::try_from(name.as_str().len()).unwrap_or(u32::MAX);
+    append_text(bytes, name.as_str());
+}
+
+pub(super) fn append_text(bytes: &mut Vec<u8>, text: &str) {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(name.as_str().as_bytes());
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 /// Everyone's keys, as the coordinator hands them out: the paper's `U1`.

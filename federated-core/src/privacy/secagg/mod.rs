@@ -9,8 +9,8 @@
 //! [`CoordinatorMessage`]); how
 //! a model's change becomes a vector of integers ([`VectorPlan`]) and is masked ([`Mask`], [`apply`]); the keys and shares
 //! behind the masks ([`keys`], [`mod@seal`], [`shamir`]); the two sides ([`participant`], [`coordinator`]); what
-//! a second protocol would have to offer ([`CoordinatorProtocol`], [`ParticipantProtocol`]) and how several sessions sum a cohort
-//! in [`Groups`].
+//! a second protocol would have to offer ([`CoordinatorProtocol`], [`ParticipantProtocol`]); how several sessions sum a cohort
+//! in [`Groups`]; what everyone has in hand afterwards ([`SignedResult`]).
 //!
 //! | in the papers | here |
 //! |---|---|
@@ -33,6 +33,7 @@ mod parameters;
 pub mod participant;
 mod protocol;
 mod quantize;
+mod result;
 mod roster;
 pub mod seal;
 pub mod shamir;
@@ -60,6 +61,7 @@ pub use parameters::{Fraction, GraphKind, ParameterError, Parameters};
 pub use participant::{ParticipantError, ParticipantSession, Reply, Site};
 pub use protocol::{CoordinatorProtocol, ParticipantProtocol};
 pub use quantize::RoundingSeed;
+pub use result::{SignedResult, SumResult};
 pub use roster::{Cohort, PinnedRoster, RosterError};
 pub use seal::{SealError, SealedShares, SharePair, open, seal};
 pub use shamir::{ShamirError, ShareValue, combine, split};

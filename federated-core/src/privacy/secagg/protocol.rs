@@ -93,6 +93,12 @@ pub trait ParticipantProtocol: fmt::Debug {
         entropy: &mut dyn CryptoRng,
     ) -> Result<Reply, ParticipantError>;
 
+    /// What tells this session from all others, from when the update can be masked until the unmasking.
+    fn id(&self) -> Option<SessionId>;
+
+    /// Whose vectors are summed, while this participant has signed that and has not unmasked.
+    fn survivors(&self) -> BTreeSet<ParticipantName>;
+
     /// What to mask the update with, once. The secrets are gone with that.
     ///
     /// # Errors

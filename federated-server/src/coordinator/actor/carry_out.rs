@@ -1,11 +1,14 @@
 //! What each command of the round machine means outside of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use federated_core::{
     ids::{JobName, ParticipantName, TaskId},
     job::{Job, JobEvent},
-    privacy::secagg::Groups,
+    privacy::secagg::{Groups, SumResult},
     round::{Command, OutReason, Receipt, RoundSummary},
 };
 use federated_proto::{
@@ -44,6 +47,7 @@ impl Actor {
                     self.sessions.send(&participant, Kind::Secure(v1::SecureDirective { task, message }));
                 }
             }
+            Command::TellResult { participants, result } => self.tell_result(&participants, result),
             Command::Aggregate { task, contributions, session } => {
                 self.aggregate(job, task, contributions, session);
             }
@@ -54,6 +58,15 @@ impl Actor {
                 self.remove_updates(name.clone());
             }
             _ => {}
+        }
+    }
+
+    /// Tells these participants what came of a sum, signed; without a key there is nothing that they could rely on.
+    pub(super) fn tell_result(&self, participants: &BTreeSet<ParticipantName>, result: SumResult) {
+        let Some(key) = &self.signing else { return };
+        let directive = v1::SecureDirective::from(&result.sign(key));
+        for participant in participants {
+            self.sessions.send(participant, Kind::Secure(directive.clone()));
         }
     }
 

@@ -24,6 +24,9 @@ impl Actor {
         }
         tracing::info!(job = %name, rounds = %config.plan.rounds(), "starts");
         let terms = JobTerms::new(config, model.layout, model.digest);
+        if terms.plan.secure().is_some() && self.signing.is_none() {
+            tracing::warn!(job = %name, "no signing_key in coordinator.toml: participants get no signed results");
+        }
         let (present, at) = (self.sessions.present(), self.clock.now());
         let job = Job::new(terms.clone(), present.clone(), at);
         let event = JobEvent::Created { terms: Box::new(terms), present };

@@ -19,7 +19,7 @@ use std::{
 use federated_core::{
     ids::{JobName, TaskId},
     job::{Entry, Job, JobEvent},
-    privacy::secagg::Totals,
+    privacy::secagg::{SigningSecret, Totals},
     round::{Command, Event},
     selection::UniformSelector,
     time::Timestamp,
@@ -61,6 +61,8 @@ pub(crate) struct Actor {
     messages: mpsc::Receiver<Message>,
     changes: watch::Sender<u64>,
     sessions: Sessions,
+    /// With what results are signed, if there is a key.
+    signing: Option<SigningSecret>,
     jobs: BTreeMap<JobName, Job>,
     /// When time alone will change a job.
     wake: BTreeMap<JobName, Timestamp>,
@@ -102,6 +104,7 @@ impl Actor {
             changes,
             clock: Clock::start(),
             sessions: Sessions::default(),
+            signing: None,
             jobs: jobs.into_iter().map(|job| (job.name().clone(), job)).collect(),
             wake: BTreeMap::new(),
             downloads: BTreeMap::new(),
@@ -258,6 +261,11 @@ impl Actor {
                 other => self.commands.push((name.clone(), other)),
             }
         }
+    }
+
+    /// From now on results are signed with this key. Without one nobody is told of them.
+    pub(crate) fn sign_with(&mut self, key: Option<SigningSecret>) {
+        self.signing = key;
     }
 
     /// From now on participants are told something else.

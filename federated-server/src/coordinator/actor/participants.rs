@@ -1,5 +1,7 @@
 //! What participants do: come and go, offer updates, decline.
 
+use std::collections::BTreeSet;
+
 use federated_core::{
     ids::{Digest, JobName, ParticipantName, TaskId},
     job::JobEvent,
@@ -50,6 +52,9 @@ impl Actor {
 
     fn tell_of_ended_jobs(&mut self, participant: &ParticipantName) {
         let untold = self.jobs.iter().filter(|(_, job)| job.untold().contains(participant));
+        for result in untold.clone().filter_map(|(_, job)| job.run().result(participant)) {
+            self.tell_result(&BTreeSet::from([participant.clone()]), result);
+        }
         let told: Vec<JobName> = untold
             .filter_map(|(name, job)| Some((name, status::job_ended(job)?)))
             .filter(|(_, ended)| self.sessions.send(participant, Kind::JobEnded(ended.clone())))

@@ -46,7 +46,9 @@ impl CoordinatorSession {
             let shares: Vec<(u8, Index, RevealedShare)> = revealed
                 .iter()
                 .filter_map(|(holder, unmask)| {
-                    Some((cohort.graph.share_x(index, *holder)?, *holder, of(unmask)?))
+                    // First: most hold no share of this one, and its place among the holders takes a while to find.
+                    let share = of(unmask)?;
+                    Some((cohort.graph.share_x(index, *holder)?, *holder, share))
                 })
                 .collect();
             if survived {

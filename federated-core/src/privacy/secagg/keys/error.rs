@@ -23,6 +23,9 @@ pub enum KeyError {
         /// The text found, cut to 160 characters.
         found: String,
     },
+    /// The text is not a signing key. It is not shown: it may be one that was damaged.
+    #[error("expected 64 hexadecimal characters of a signing key, found something else")]
+    SecretHex,
     /// The bytes are not a key, or whatever they should be.
     #[error("expected {expected} bytes for {kind}, found {found}")]
     Length {
@@ -44,7 +47,7 @@ impl KeyError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::LowOrder | Self::Signature { .. } | Self::Length { .. } => Fault::Peer,
-            Self::Hex { .. } => Fault::Caller,
+            Self::Hex { .. } | Self::SecretHex => Fault::Caller,
             Self::Cipher => Fault::Bug,
         }
     }

@@ -4,10 +4,13 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{KeyError, bytes::public_bytes};
+use super::{
+    KeyError,
+    bytes::{from_hex, public_bytes},
+};
 
 public_bytes!(
-    /// The public half of a participant's signing key: what a roster pins.
+    /// The public half of a signing key: what a roster pins.
     #[derive(Serialize, Deserialize)]
     VerifyingPublic,
     32,
@@ -38,7 +41,7 @@ impl VerifyingPublic {
     }
 }
 
-/// The secret half of a participant's long-lived signing key.
+/// The secret half of a long-lived signing key: a participant's, or the coordinator's.
 pub struct SigningSecret {
     seed: Zeroizing<[u8; 32]>,
     public: VerifyingPublic,
@@ -59,6 +62,17 @@ impl SigningSecret {
         &self.seed
     }
 
+    /// The seed as its owner's file has it, 64 hexadecimal characters; [`FromStr`](std::str::FromStr) reads it. It is secret.
+    #[must_use]
+    pub fn to_hex(&self) -> Zeroizing<String> {
+        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+        let digits = self.seed.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        // All at once: memory that a growing text leaves behind is not overwritten.
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        text.extend(digits);
+        text
+    }
+
     /// The public half.
     #[must_use]
     pub const fn public(&self) -> VerifyingPublic {
@@ -75,6 +89,15 @@ impl SigningSecret {
         let mut bytes = [0; 64];
         bytes.copy_from_slice(key_pair(&self.seed).sign(message).as_ref());
         bytes.into()
+    }
+}
+
+impl std::str::FromStr for SigningSecret {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let seed = from_hex(text.trim()).map(Zeroizing::new);
+        seed.map(Self::from_seed).ok_or(KeyError::SecretHex)
     }
 }
 

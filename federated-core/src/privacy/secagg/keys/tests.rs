@@ -268,3 +268,18 @@ fn a_signature_survives_being_written_down() {
     let read: Signature = crate::checkpoint::decode(&written).unwrap();
     assert_eq!(signature, read);
 }
+
+#[test]
+fn a_signing_key_is_read_back_from_its_text_and_a_wrong_text_is_not_shown() {
+    let key =
+        SigningSecret::from_seed(secret("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
+    let text = key.to_hex();
+    assert_eq!(*text, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    let read: SigningSecret = format!("{}\n", *text).parse().unwrap();
+    assert_eq!(read.public(), key.public());
+    for wrong in ["", "00", &"x".repeat(64), &"0".repeat(66), &"+f".repeat(32)] {
+        let error = wrong.parse::<SigningSecret>().unwrap_err();
+        assert_eq!(error, KeyError::SecretHex);
+        assert!(wrong.is_empty() || !error.to_string().contains(wrong) || wrong == "00", "{error}");
+    }
+}

@@ -183,6 +183,10 @@ pub struct ReadyToMask {
 }
 
 impl ReadyToMask {
+    pub(super) fn cohort(&self) -> &Cohort {
+        &self.cohort
+    }
+
     /// What to add to the vector, and what to subtract: its own mask, and one with each neighbour that takes part. With
     /// that the secrets are no longer needed, and are gone.
     ///

@@ -1,9 +1,14 @@
+use std::collections::BTreeSet;
+
 use rand_chacha::rand_core::CryptoRng;
 
 use super::{AdvertisedKeys, Masked, ParticipantError, ReadyToMask, SharedKeys, Signed};
-use crate::privacy::secagg::{
-    AdvertiseKeys, Consistency, CoordinatorMessage, Delivery, Mask, ParticipantMessage, ParticipantProtocol,
-    Roster, Signatures, Stage, Survivors,
+use crate::{
+    ids::ParticipantName,
+    privacy::secagg::{
+        AdvertiseKeys, Cohort, Consistency, CoordinatorMessage, Delivery, Mask, ParticipantMessage,
+        ParticipantProtocol, Roster, SessionId, Signatures, Stage, Survivors,
+    },
 };
 
 /// What follows from a message.
@@ -115,6 +120,15 @@ impl ParticipantProtocol for ParticipantSession {
         Ok(reply)
     }
 
+    fn id(&self) -> Option<SessionId> {
+        self.state.cohort().map(|cohort| cohort.id)
+    }
+
+    fn survivors(&self) -> BTreeSet<ParticipantName> {
+        let State::Signed(signed) = &self.state else { return BTreeSet::new() };
+        signed.survivors().iter().filter_map(|index| signed.cohort().name(*index).cloned()).collect()
+    }
+
     fn masks(&mut self) -> Result<Vec<Mask>, ParticipantError> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Ready(ready, delivery) => {
@@ -142,6 +156,15 @@ fn same(state: State, found: &Delivery) -> Result<(State, Reply), ParticipantErr
 }
 
 impl State {
+    fn cohort(&self) -> Option<&Cohort> {
+        match self {
+            Self::Ready(ready, _) => Some(ready.cohort()),
+            Self::Masked(masked, _) => Some(masked.cohort()),
+            Self::Signed(signed) => Some(signed.cohort()),
+            Self::Advertised(_) | Self::Shared(..) | Self::Unmasked(_) | Self::Over => None,
+        }
+    }
+
     const fn stage(&self) -> Stage {
         match self {
             Self::Advertised(_) => Stage::AdvertiseKeys,

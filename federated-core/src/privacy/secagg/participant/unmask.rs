@@ -25,6 +25,10 @@ pub struct Masked {
 }
 
 impl Masked {
+    pub(super) fn cohort(&self) -> &Cohort {
+        &self.cohort
+    }
+
     pub(super) fn new(
         site: Arc<Site>,
         terms: &Terms,
@@ -73,6 +77,10 @@ pub struct Signed {
 }
 
 impl Signed {
+    pub(super) fn cohort(&self) -> &Cohort {
+        &self.cohort
+    }
+
     /// What was signed.
     #[must_use]
     pub const fn transcript(&self) -> Fingerprint {
