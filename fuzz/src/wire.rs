@@ -78,6 +78,6 @@ pub fn train_task(encoding: Encoding, secure: bool) -> TrainTask {
         cohort_size: 4,
         encoding,
         settings: [("optimizer".to_owned(), "sgd".to_owned())].into(),
-        secure: secure.then_some(SecureTask { terms, deadline: Duration::from_secs(60) }),
+        secure: secure.then_some(Box::new(SecureTask { terms, deadline: Duration::from_secs(60) })),
     }
 }

@@ -17,7 +17,7 @@ fuzz_target!(
     |bytes: &[u8]| {
         let Ok(Ok(task)) = v1::TrainTask::decode(bytes).map(TrainTask::try_from) else { return };
         if let Some(header) = task.header() {
-            header.hash();
+            let _ = header.hash();
             let vector = header.terms.vector();
             assert!(vector.byte_len(task.layout.elements()) >= vector.prefix_bytes() as u64);
         }
