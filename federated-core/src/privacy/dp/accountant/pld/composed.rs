@@ -10,12 +10,17 @@
 
 use rustfft::{FftPlanner, num_complex::Complex};
 
-use super::cumulants::Cumulants;
+use super::{
+    cumulants::{Cumulants, Kind, OUTSIDE},
+    masses::HALF_UNIT,
+};
 
 /// What is allowed for rounding in what follows the transforms, as a part of an epsilon or a delta.
 const ROUNDING: f64 = 1e-11;
-/// Half a unit in the last place of 1.
-const HALF_UNIT: f64 = f64::EPSILON / 2.0;
+/// How many standard deviations of independent roundings are allowed for.
+const DEVIATIONS: f64 = 8.0;
+/// The logarithm of what a product of transforms is nothing below.
+const LN_NOTHING: f64 = -200.0;
 
 /// The tilted chances of the losses of all rounds together, on the grid.
 pub(super) struct Composed {
@@ -42,46 +47,47 @@ struct Above {
     excess: f64,
 }
 
+/// An epsilon, and how much of delta is not losses but slack.
+pub(super) struct Bound {
+    pub(super) epsilon: f64,
+    pub(super) slack: f64,
+}
+
 impl Composed {
     /// Convolves on a window of `points`, from the loss `low` on.
     pub(super) fn new(cumulants: &Cumulants, tilt: f64, low: f64, points: f64) -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most MOST_POINTS")]
-        let size = (points.max(2.0) as usize).next_power_of_two();
         let interval = cumulants.interval;
         let first = (low / interval).floor();
+        let size = length(points).next_power_of_two();
         let mut planner = FftPlanner::new();
         let forward = planner.plan_fft_forward(size);
         let mut product = vec![Complex::new(1.0, 0.0); size];
+        let mut slack = 2.0 * OUTSIDE.exp();
         let mut offset = first;
         for kind in &cumulants.kinds {
-            let cumulant = kind.cumulant(tilt, interval);
-            let mut transform = vec![Complex::new(0.0, 0.0); size];
-            for (place, ln) in kind.tilted(tilt, interval).enumerate() {
-                if let Some(slot) = transform.get_mut(place % size) {
-                    slot.re += (ln - cumulant).exp();
-                }
-            }
+            let rounds = f64::from(kind.rounds);
+            let mut transform = folded(kind, tilt, interval, size);
+            let norm = norm(transform.iter().map(|chance| chance.re));
             forward.process(&mut transform);
             for (factor, value) in product.iter_mut().zip(&transform) {
-                *factor *= value.powu(kind.rounds);
+                *factor *= power(*value, kind.rounds);
             }
-            offset -= f64::from(kind.rounds) * kind.masses.first;
+            offset -= rounds * kind.masses.first;
+            slack += DEVIATIONS * kind.masses.rounding * norm * rounds;
         }
         planner.plan_fft_inverse(size).process(&mut product);
-        #[expect(clippy::cast_precision_loss, reason = "at most MOST_POINTS")]
-        let size_f64 = size as f64;
+        let size = float(size);
         // The window begins at `first`; the product at the sum of the firsts, around the circle.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below the size")]
-        let shift = offset.rem_euclid(size_f64) as usize;
-        let mut tilted: Vec<f64> = product.iter().map(|value| (value.re / size_f64).max(0.0)).collect();
-        tilted.rotate_left(shift.min(size));
-        let norm = tilted.iter().map(|chance| chance * chance).sum::<f64>().sqrt();
+        let shift = length(offset.rem_euclid(size));
+        let mut tilted: Vec<f64> = product.iter().map(|value| (value.re / size).max(0.0)).collect();
+        let shift = shift % tilted.len().max(1);
+        tilted.rotate_left(shift);
         let rounds: f64 = cumulants.kinds.iter().map(|kind| f64::from(kind.rounds)).sum();
-        let transforms = 8.0 * HALF_UNIT * size_f64.log2().sqrt() * size_f64.sqrt() * norm * (rounds + 1.0);
-        let slack = transforms + rounds * HALF_UNIT / interval.min(1.0) + 2.0 * super::cumulants::outside();
+        let transforms = HALF_UNIT * (size.log2() * size).sqrt() * norm(tilted.iter().copied());
+        slack += DEVIATIONS * transforms * (rounds + 1.0);
         let beyond = cumulants.kinds.iter().map(|kind| f64::from(kind.rounds) * kind.masses.beyond).sum();
         let cumulant = cumulants.total(tilt);
-        Self { end: first + size_f64, tilted, interval, tilt, cumulant, slack, beyond }
+        Self { end: first + size, tilted, interval, tilt, cumulant, slack, beyond }
     }
 
     /// The points of the grid from the highest down, with what is above each.
@@ -103,13 +109,14 @@ impl Composed {
     }
 
     /// The least epsilon whose delta is at most `delta`; nothing if too much is taken for certain.
-    pub(super) fn epsilon(&self, delta: f64) -> Option<f64> {
+    pub(super) fn epsilon(&self, delta: f64) -> Option<Bound> {
         let delta = delta * (1.0 - ROUNDING) - self.beyond;
         if delta <= 0.0 {
             return None;
         }
         // Above the window only the slack is left, and it falls with the loss.
-        let mut least = ((self.cumulant + (self.slack / delta).ln()) / self.tilt).max(self.end * self.interval);
+        let mut least =
+            ((self.cumulant + (self.slack / delta).ln()) / self.tilt).max(self.end * self.interval);
         for above in self.points() {
             let allowed = delta * (-above.scale).exp();
             if above.excess + self.slack > allowed {
@@ -120,7 +127,9 @@ impl Composed {
             }
             least = least.min(above.point);
         }
-        Some(least.max(0.0) * (1.0 + ROUNDING))
+        let epsilon = least.max(0.0) * (1.0 + ROUNDING);
+        let slack = (self.cumulant - self.tilt * epsilon).exp() * self.slack / delta;
+        Some(Bound { epsilon, slack })
     }
 
     /// The least delta for `epsilon`, at most 1.
@@ -132,4 +141,38 @@ impl Composed {
         };
         self.points().find(|above| above.point <= epsilon).map_or(1.0, |above| at(above).min(1.0))
     }
+}
+
+/// The tilted chances of one kind of round, wrapped around a circle of `size` points.
+fn folded(kind: &Kind, tilt: f64, interval: f64, size: usize) -> Vec<Complex<f64>> {
+    let cumulant = kind.cumulant(tilt, interval);
+    let mut circle = vec![Complex::new(0.0, 0.0); size];
+    for (place, ln) in kind.tilted(tilt, interval).enumerate() {
+        if let Some(slot) = circle.get_mut(place % size) {
+            slot.re += (ln - cumulant).exp();
+        }
+    }
+    circle
+}
+
+fn norm(chances: impl Iterator<Item = f64>) -> f64 {
+    chances.map(|chance| chance * chance).sum::<f64>().sqrt()
+}
+
+/// `value` to the power of `rounds`; 0 where that is too small to matter and slow to compute.
+fn power(value: Complex<f64>, rounds: u32) -> Complex<f64> {
+    if 0.5 * f64::from(rounds) * value.norm_sqr().ln() < LN_NOTHING {
+        return Complex::new(0.0, 0.0);
+    }
+    value.powu(rounds)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to MOST_POINTS")]
+fn length(points: f64) -> usize {
+    points as usize
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most MOST_POINTS")]
+fn float(points: usize) -> f64 {
+    points as f64
 }

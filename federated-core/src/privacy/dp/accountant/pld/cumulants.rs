@@ -1,16 +1,12 @@
 //! The cumulants of the losses: logarithms of the means of `exp(tilt loss)`, which add up over rounds and bound the tails.
 
-use super::masses::Masses;
+use super::masses::{Direction, Masses, Sampled};
 
 /// What is tried as a tilt, and as a step away from it: a power of four, from tens of thousands of units of loss to a
 /// ten-millionth of one.
 const POWERS: std::ops::RangeInclusive<i32> = -7..=12;
 /// The logarithm of how small the chance is of losses outside of the window, under the tilt.
-const OUTSIDE: f64 = -36.0;
-/// This chance.
-pub(super) fn outside() -> f64 {
-    OUTSIDE.exp()
-}
+pub(super) const OUTSIDE: f64 = -36.0;
 
 /// The losses of all kinds of rounds, and how many there are of each.
 pub(super) struct Cumulants {
@@ -41,12 +37,13 @@ impl Kind {
 }
 
 impl Cumulants {
-    pub(super) fn new(kinds: Vec<(Masses, u32)>, interval: f64) -> Self {
-        let kind = |(masses, rounds): (Masses, u32)| {
+    pub(super) fn new(kinds: &[(Sampled, u32)], direction: Direction, interval: f64, reach: f64) -> Self {
+        let kind = |(step, rounds): &(Sampled, u32)| {
+            let masses = Masses::new(step, direction, interval, reach);
             let ln_chances = masses.chances.iter().map(|chance| chance.ln()).collect();
-            Kind { masses, rounds, ln_chances }
+            Kind { masses, rounds: *rounds, ln_chances }
         };
-        Self { kinds: kinds.into_iter().map(kind).collect(), interval }
+        Self { kinds: kinds.iter().map(kind).collect(), interval }
     }
 
     /// The cumulant of all rounds together.

@@ -7,6 +7,9 @@
 
 use crate::privacy::dp::accountant::tail;
 
+/// Half a unit in the last place of 1.
+pub(super) const HALF_UNIT: f64 = f64::EPSILON / 2.0;
+
 /// Which of the two neighbours the outcome is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -81,6 +84,8 @@ pub(super) struct Masses {
     pub(super) chances: Vec<f64>,
     /// The chance of a loss above the grid.
     pub(super) beyond: f64,
+    /// What a chance may be off by, as a part of itself: it is a difference of two that are larger by about this factor.
+    pub(super) rounding: f64,
 }
 
 impl Masses {
@@ -102,7 +107,8 @@ impl Masses {
         }
         chances.push(carried);
         let (beyond, _) = step.mixed(direction, edge.0.map(|tails| tails.above));
-        Self { first, chances, beyond }
+        let rounding = HALF_UNIT / (interval * step.noise.min(1.0));
+        Self { first, chances, beyond, rounding }
     }
 }
 

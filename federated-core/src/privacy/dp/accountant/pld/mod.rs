@@ -18,7 +18,7 @@ mod tests;
 
 use composed::Composed;
 use cumulants::Cumulants;
-use masses::{Direction, Masses, Sampled};
+use masses::{Direction, Sampled};
 
 use super::{Accountant, AccountantError, Composition};
 use crate::privacy::dp::{Delta, Epsilon};
@@ -36,6 +36,8 @@ const LEAST_NOISE: f64 = 1e-4;
 const MOST_NOISE: f64 = 1e9;
 /// How much smaller than delta the chance of the outcomes is that are set aside as certain losses.
 const SET_ASIDE: f64 = 1e-9;
+/// Slack that is too small a part of delta to be worth a better tilt.
+const ENOUGH: f64 = 1e-6;
 /// The delta that [`SET_ASIDE`] is a part of when delta is what is asked for.
 const UNKNOWN_DELTA: f64 = 1e-30;
 
@@ -44,15 +46,12 @@ const UNKNOWN_DELTA: f64 = 1e-30;
 /// # Errors
 /// [`AccountantError::Unbounded`] if there is next to no noise.
 pub fn epsilon(composition: &Composition, delta: Delta) -> Result<f64, AccountantError> {
-    let unbounded = AccountantError::Unbounded { accountant: Accountant::Pld, delta };
-    if composition.steps().is_empty() {
-        return Ok(0.0);
-    }
+    let unbounded = || AccountantError::Unbounded { accountant: Accountant::Pld, delta };
     let mut most: f64 = 0.0;
     for direction in Direction::BOTH {
-        let goal = |cumulant: f64, tilt: f64| (cumulant - delta.get().ln()) / tilt;
-        let composed = compose(composition, direction, delta.get(), goal).ok_or_else(|| unbounded.clone())?;
-        most = most.max(composed.epsilon(delta.get()).ok_or_else(|| unbounded.clone())?);
+        if let Some(rounds) = Rounds::new(composition, direction, delta.get()).ok_or_else(unbounded)? {
+            most = most.max(rounds.epsilon(delta.get()).ok_or_else(unbounded)?);
+        }
     }
     Ok(most)
 }
@@ -60,53 +59,78 @@ pub fn epsilon(composition: &Composition, delta: Delta) -> Result<f64, Accountan
 /// The least delta that holds with `epsilon`, from 0 to 1. Rounded up.
 #[must_use]
 pub fn delta(composition: &Composition, epsilon: Epsilon) -> f64 {
-    if composition.steps().is_empty() {
-        return 0.0;
-    }
-    let goal = |cumulant: f64, tilt: f64| cumulant - tilt * epsilon.get();
-    let of = |direction| {
-        compose(composition, direction, UNKNOWN_DELTA, goal)
-            .map_or(1.0, |composed| composed.delta(epsilon.get()))
+    let of = |direction| match Rounds::new(composition, direction, UNKNOWN_DELTA) {
+        None => 1.0,
+        Some(None) => 0.0,
+        Some(Some(rounds)) => rounds.delta(epsilon.get()),
     };
     Direction::BOTH.map(of).into_iter().fold(0.0, f64::max)
 }
 
-/// The losses of all rounds together, tilted to where `goal` (of the cumulant and the tilt) is least.
-fn compose(
-    composition: &Composition,
+/// The losses of all kinds of rounds, before they are composed.
+struct Rounds {
+    kinds: Vec<(Sampled, u32)>,
     direction: Direction,
-    delta: f64,
-    goal: impl Fn(f64, f64) -> f64,
-) -> Option<Composed> {
-    let steps: Vec<(Sampled, u32)> = composition
-        .steps()
-        .iter()
-        .map(|step| {
-            let noise = step.noise_multiplier.get();
-            let sampled = Sampled { noise: noise.min(MOST_NOISE), rate: step.sampling_rate.get() };
-            (noise >= LEAST_NOISE).then_some((sampled, step.rounds.get()))
-        })
-        .collect::<Option<_>>()?;
-    let rounds: f64 = steps.iter().map(|(_, rounds)| f64::from(*rounds)).sum();
-    // The chance of more than `reach` standard deviations is below exp(-reach^2 / 2).
-    let reach = (2.0 * (rounds / (SET_ASIDE * delta)).ln()).sqrt();
-    let mut interval = interval(&steps);
-    let widest = steps.iter().map(|(step, _)| step.width(direction, reach)).fold(0.0, f64::max);
-    while widest > interval * MOST_POINTS {
-        interval *= 2.0;
-    }
-    loop {
-        let masses =
-            steps.iter().map(|(step, rounds)| (Masses::new(step, direction, interval, reach), *rounds));
-        let cumulants = Cumulants::new(masses.collect(), interval);
-        let tilt = cumulants.tilt(&goal);
-        let (low, high) = cumulants.window(tilt);
-        let points = (high - low) / interval + 2.0;
-        if points <= MOST_POINTS {
-            return Some(Composed::new(&cumulants, tilt, low, points));
+    /// How many standard deviations of the noise are looked at.
+    reach: f64,
+    cumulants: Cumulants,
+}
+
+impl Rounds {
+    /// Nothing if there is too little noise; nothing inside of it if there are no rounds.
+    fn new(composition: &Composition, direction: Direction, delta: f64) -> Option<Option<Self>> {
+        let mut kinds = Vec::new();
+        for step in composition.steps() {
+            let noise = step.noise_multiplier.get().min(MOST_NOISE);
+            if noise < LEAST_NOISE {
+                return None;
+            }
+            kinds.push((Sampled { noise, rate: step.sampling_rate.get() }, step.rounds.get()));
         }
-        while (high - low) / interval + 2.0 > MOST_POINTS {
+        if kinds.is_empty() {
+            return Some(None);
+        }
+        // The chance of more than `reach` standard deviations is below exp(-reach^2 / 2).
+        let rounds = composition.total(|_| 1.0);
+        let reach = (2.0 * (rounds / (SET_ASIDE * delta)).ln()).sqrt();
+        let widest = kinds.iter().map(|(step, _)| step.width(direction, reach)).fold(0.0, f64::max);
+        let mut interval = interval(&kinds);
+        while widest > interval * MOST_POINTS {
             interval *= 2.0;
+        }
+        let cumulants = Cumulants::new(&kinds, direction, interval, reach);
+        Some(Some(Self { kinds, direction, reach, cumulants }))
+    }
+
+    fn epsilon(mut self, delta: f64) -> Option<f64> {
+        // The best tilt for the bound that moments give. Where they say too much, so does the tilt: less is tried first,
+        // and whether that was enough is seen by how much of delta is slack.
+        let most = self.cumulants.tilt(|cumulant, tilt| (cumulant - delta.ln()) / tilt);
+        let first = self.composed(0.25 * most).epsilon(delta)?;
+        if first.slack <= ENOUGH {
+            return Some(first.epsilon);
+        }
+        let tilt = self.cumulants.tilt(|cumulant, tilt| cumulant - tilt * first.epsilon).min(most);
+        let second = self.composed(tilt).epsilon(delta)?;
+        Some(first.epsilon.min(second.epsilon))
+    }
+
+    fn delta(mut self, epsilon: f64) -> f64 {
+        let tilt = self.cumulants.tilt(|cumulant, tilt| cumulant - tilt * epsilon);
+        self.composed(tilt).delta(epsilon)
+    }
+
+    /// All rounds together, under a tilt; on a wider grid if they have no place on this one.
+    fn composed(&mut self, tilt: f64) -> Composed {
+        loop {
+            let interval = self.cumulants.interval;
+            let (low, high) = self.cumulants.window(tilt);
+            let points = (high - low) / interval + 2.0;
+            if points <= MOST_POINTS {
+                return Composed::new(&self.cumulants, tilt, low, points);
+            }
+            let wider = interval * (points / MOST_POINTS).log2().ceil().exp2();
+            self.cumulants = Cumulants::new(&self.kinds, self.direction, wider, self.reach);
         }
     }
 }
