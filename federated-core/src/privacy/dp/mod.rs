@@ -16,7 +16,7 @@ pub mod accountant;
 pub mod quantities;
 
 pub use accountant::{
-    Accountant, AccountantError, Comparison, Composition, MechanismStep, RdpCurve, RdpEpsilon, Spent,
-    UnknownAccountant,
+    Accountant, AccountantError, Comparison, Composition, MechanismStep, RdpCurve, RdpEpsilon, Spent, Target,
+    UnknownAccountant, least_noise, most_rounds,
 };
 pub use quantities::{ClipNorm, Delta, Epsilon, NoiseMultiplier, QuantityError, SamplingRate};

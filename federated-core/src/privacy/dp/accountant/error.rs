@@ -1,7 +1,7 @@
 use super::Accountant;
 use crate::{
     fault::Fault,
-    privacy::dp::{Delta, Epsilon, NoiseMultiplier, SamplingRate},
+    privacy::dp::{Delta, Epsilon, NoiseMultiplier, QuantityError, SamplingRate},
 };
 
 /// Why an accountant has no answer.
@@ -79,6 +79,9 @@ pub enum AccountantError {
         /// What one round spends; infinite: no bound.
         found: f64,
     },
+    /// Not a quantity.
+    #[error(transparent)]
+    Quantity(#[from] QuantityError),
 }
 
 impl AccountantError {

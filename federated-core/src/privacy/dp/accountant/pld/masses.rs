@@ -34,7 +34,7 @@ impl Sampled {
     /// The logarithm of how much likelier the outcome `x` is with the unit; rises with `x`.
     fn gain(&self, x: f64) -> f64 {
         let exponent = (x - 0.5) / (self.noise * self.noise);
-        if exponent > 0.0 {
+        if exponent > 1.0 {
             exponent + (self.rate + (1.0 - self.rate) * (-exponent).exp()).ln()
         } else {
             (self.rate * exponent.exp_m1()).ln_1p()
@@ -45,7 +45,7 @@ impl Sampled {
     fn outcome(&self, gain: f64) -> f64 {
         let exponent = if self.rate >= 1.0 {
             gain
-        } else if gain > 0.0 {
+        } else if gain > 1.0 {
             gain + (-(1.0 - self.rate) * (-gain).exp()).ln_1p() - self.rate.ln()
         } else {
             let ratio = gain.exp_m1() / self.rate;
@@ -97,7 +97,8 @@ impl Masses {
         let mut edge = Edge::at(step, direction, point * interval);
         let (mut carried, _) = step.mixed(direction, edge.0.map(|tails| tails.below));
         let spread = -(-interval).exp_m1();
-        while point * interval < largest {
+        // One point more than needed: rounding must not cut off the largest losses.
+        while (point - 1.0) * interval < largest {
             let next = Edge::at(step, direction, (point + 1.0) * interval);
             let (drawn, compared) = step.mixed(direction, edge.until(&next));
             let excess = drawn - (compared.ln() + point * interval).exp();

@@ -13,8 +13,6 @@
 mod composed;
 mod cumulants;
 mod masses;
-#[cfg(test)]
-mod tests;
 
 use composed::Composed;
 use cumulants::Cumulants;
@@ -25,6 +23,8 @@ use crate::privacy::dp::{Delta, Epsilon};
 
 /// The grid's interval, unless a composition needs a finer one or has too wide a range for it.
 const INTERVAL: f64 = 1e-4;
+/// No grid is finer: differences between its points would have no digits left.
+const LEAST_INTERVAL: f64 = 1e-9;
 /// Grid points to the standard deviation of a typical round's loss, at the least: where the interval is as wide as the
 /// loss, rounding to it would spend more than the rounds do.
 const POINTS_PER_DEVIATION: f64 = 16.0;
@@ -142,7 +142,7 @@ fn interval(steps: &[(Sampled, u32)]) -> f64 {
     };
     let typical = sum(|deviation| deviation * deviation) / sum(|deviation| deviation);
     let mut interval = INTERVAL;
-    while interval * POINTS_PER_DEVIATION > typical {
+    while interval * POINTS_PER_DEVIATION > typical && interval > LEAST_INTERVAL {
         interval *= 0.5;
     }
     interval

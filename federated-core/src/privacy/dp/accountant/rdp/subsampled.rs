@@ -5,9 +5,9 @@
 use crate::privacy::dp::{NoiseMultiplier, SamplingRate, accountant::tail};
 
 /// The series of a broken order ends where its terms are below this, as logarithms.
-const LAST_TERM: f64 = -34.0;
+const LAST_TERM: f64 = -30.0;
 /// Terms of a series that has not ended by then; the bound by whole orders is used instead.
-const MOST_TERMS: u32 = 200_000;
+const MOST_TERMS: u32 = 50_000;
 /// More noise is counted as this, so that its square does not overflow.
 const MOST_NOISE: f64 = 1e100;
 /// What each term of a series may be off by, as a part of its size.

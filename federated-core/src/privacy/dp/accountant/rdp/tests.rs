@@ -71,6 +71,8 @@ fn bad_orders_and_divergences_are_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn delta_for_the_epsilon_of_a_delta_is_that_delta(
         noise in 0.5_f64..50.0, rate in 1e-5_f64..1.0, rounds in 1_u32..10_000, ln_delta in -40.0_f64..-2.0,
