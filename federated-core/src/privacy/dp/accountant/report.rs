@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{AccountantError, Composition, RdpCurve, gaussian, pld};
-use crate::privacy::dp::{Delta, Epsilon};
+use crate::privacy::dp::{Delta, Epsilon, SamplingRate};
 
 /// One of the three ways to count; all count the same thing, and none below what was spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,8 +58,14 @@ impl Accountant {
     /// The closest accountant that can count the composition.
     #[must_use]
     pub fn closest(composition: &Composition) -> Self {
-        let full = composition.steps().iter().all(|step| step.sampling_rate.is_full());
-        if full { Self::Gaussian } else { Self::Pld }
+        let sampled = composition.steps().iter().find(|step| !step.sampling_rate.is_full());
+        sampled.map_or(Self::Gaussian, |step| Self::closest_at(step.sampling_rate))
+    }
+
+    /// The closest accountant that can count rounds at a sampling rate.
+    #[must_use]
+    pub fn closest_at(rate: SamplingRate) -> Self {
+        if rate.is_full() { Self::Gaussian } else { Self::Pld }
     }
 
     /// The name, as reports and configurations have it.
