@@ -2,7 +2,7 @@
 //!
 //! The privacy loss of an outcome is the logarithm of how much likelier it is with one unit than without. Losses of rounds
 //! add up, so that the distribution of the sum is a convolution, here by FFT on a grid. Everything is rounded towards more
-//! loss: see [`masses`] for the grid and the tails, [`composed`] for the convolution and what it may be off by.
+//! loss: see `masses` for the grid and the tails, `composed` for the convolution and what it may be off by.
 //!
 //! Taking a unit away and adding one are counted by themselves; the larger epsilon counts.
 //!
