@@ -1,7 +1,7 @@
 //! The command line: one file for each subcommand, each with its arguments and a `run` that carries them out.
 //!
-//! [`init`], [`enroll`], [`renew`], [`withdraw`] and [`signing_key`] prepare a coordinator on this machine, [`serve`] runs it, [`backup`] has
-//! copies of its state, [`explain`] says what a job will do, and
+//! [`init`], [`enroll`], [`renew`], [`withdraw`] and [`signing_key`] prepare a coordinator on this machine, [`serve`] runs
+//! it, [`backup`] has copies of its state, [`explain`] says what a job will do, [`privacy`] counts what noise buys, and
 //! [`start`], [`status`], [`model`] and what [`order`] has talk to one that runs, through [`operate`].
 
 mod backup;
@@ -12,6 +12,7 @@ mod job_file;
 mod model;
 mod operate;
 mod order;
+mod privacy;
 mod renew;
 mod serve;
 mod signing_key;
@@ -45,6 +46,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     Explain(explain::Explain),
+    Privacy(privacy::Privacy),
     Start(start::Start),
     Status(status::Status),
     /// Ends a job early; its newest model stays.
@@ -70,6 +72,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Backup(command) => quiet().and_then(|()| command.run()),
         Command::Restore(command) => quiet().and_then(|()| command.run()),
         Command::Explain(command) => command.run(),
+        Command::Privacy(command) => command.run(),
         Command::Start(command) => quiet().and_then(|()| command.run()),
         Command::Status(command) => quiet().and_then(|()| command.run()),
         Command::Stop(command) => quiet().and_then(|()| command.run(Order::Stop)),
@@ -103,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_name_host_address_or_validity_is_refused_before_anything_is_written() {
+    fn a_bad_name_host_address_validity_or_quantity_is_refused_before_anything_is_written() {
         for line in [
             "enroll ../escape",
             "enroll Cleveland",
@@ -111,6 +114,12 @@ mod tests {
             "enroll a --days 0",
             "withdraw a/b",
             "init x --listen localhost",
+            "privacy epsilon --steps s.json --delta 1",
+            "privacy epsilon --steps s.json --delta nan",
+            "privacy noise --epsilon 0 --delta 1e-5 --sampling-rate 0.1 --rounds 5",
+            "privacy noise --epsilon 1 --delta 1e-5 --sampling-rate 0 --rounds 5",
+            "privacy noise --epsilon 1 --delta 1e-5 --sampling-rate 0.1 --rounds 0",
+            "privacy noise --epsilon 1 --delta 1e-5 --sampling-rate 0.1 --rounds 5 --accountant moments",
         ] {
             let words = std::iter::once("federated-coordinator").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "`{line}` was accepted");
