@@ -1,3 +1,5 @@
+//! The numbers in which differential privacy is said, each parsed: none is NaN, infinite or out of range.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
