@@ -125,7 +125,8 @@ impl AdaptiveClipping {
             return Err(AdaptiveError::BitNoise { found: bit_noise });
         }
         let multiplier = multiplier.get();
-        let nothing = AdaptiveError::NothingLeft { multiplier, bit_noise, least: multiplier / 2.0, works: multiplier };
+        let nothing =
+            AdaptiveError::NothingLeft { multiplier, bit_noise, least: multiplier / 2.0, works: multiplier };
         // z / sqrt(1 - (z / 2 s_b)^2), a little up.
         let share = multiplier / (2.0 * bit_noise);
         let left = (1.0 - share) * (1.0 + share) - f64::EPSILON;

@@ -19,7 +19,9 @@ const LANES: usize = 8;
 #[non_exhaustive]
 pub enum ClipError {
     /// A value that has no length: refused before the norm is taken, which it would make NaN, and nothing would be clipped.
-    #[error("expected finite values, found {found} at element {element}: the training diverged, lower its learning rate")]
+    #[error(
+        "expected finite values, found {found} at element {element}: the training diverged, lower its learning rate"
+    )]
     NotFinite {
         /// The value.
         found: f32,
@@ -161,7 +163,9 @@ fn length_at_most<'a>(tensors: impl Iterator<Item = &'a [f32]>) -> f64 {
         let mut sums = [0.0; LANES];
         for values in lanes {
             // The square of an f32 is exact in an f64, and never overflows there.
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value) * f64::from(*value));
+            sums.iter_mut()
+                .zip(values)
+                .for_each(|(sum, value)| *sum += f64::from(*value) * f64::from(*value));
         }
         let rest: f64 = rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
         sum += sums.iter().sum::<f64>() + rest;
@@ -174,7 +178,10 @@ fn length_at_most<'a>(tensors: impl Iterator<Item = &'a [f32]>) -> f64 {
 
 /// The nearest `f32` that is not larger in magnitude.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "rounded, and stepped back where that was away from zero")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "rounded, and stepped back where that was away from zero"
+)]
 fn towards_zero(value: f64) -> f32 {
     let nearest = value as f32;
     let away = f64::from(nearest).abs() > value.abs();

@@ -40,7 +40,10 @@ fn a_count_that_takes_everything_is_refused_and_what_works_is_named() {
 fn numbers_out_of_range_are_refused() {
     let new = |noise, quantile, rate| AdaptiveClipping::new(multiplier(1.0), noise, quantile, rate);
     for bad in [f64::NAN, 0.0, -1.0, f64::INFINITY] {
-        assert!(new(bad, 0.5, 0.2).is_err() && new(5.0, bad, 0.2).is_err() && new(5.0, 0.5, bad).is_err(), "{bad}");
+        assert!(
+            new(bad, 0.5, 0.2).is_err() && new(5.0, bad, 0.2).is_err() && new(5.0, 0.5, bad).is_err(),
+            "{bad}"
+        );
     }
     assert!(new(5.0, 1.0, 0.2).is_err());
 }
@@ -69,7 +72,10 @@ fn the_fractions_noise_is_that_of_the_count() {
     let mean = fractions.iter().sum::<f64>() / 2e3;
     let variance = fractions.iter().map(|fraction| (fraction - 0.2).powi(2)).sum::<f64>() / 2e3;
     // Five standard errors of a noise of 10 in 200.
-    assert!((mean - 0.2).abs() < 5.0 * 0.05 / 2e3_f64.sqrt() && (variance / 0.0025 - 1.0).abs() < 0.16, "{mean} {variance}");
+    assert!(
+        (mean - 0.2).abs() < 5.0 * 0.05 / 2e3_f64.sqrt() && (variance / 0.0025 - 1.0).abs() < 0.16,
+        "{mean} {variance}"
+    );
     assert!(clipping.noisy_fraction(0.0, 0, &mut stream).is_err());
 }
 

@@ -60,7 +60,8 @@ fn a_nan_is_refused_before_the_norm_is_taken() {
 fn a_long_vector_is_clipped_as_a_short_one() {
     let layout = ModelLayout::new(vec![TensorSpec::new("w", [1_000_000])]).unwrap();
     let values = (0..1_000_000_u32).map(|n| (n % 1_009) as f32 * 1e-3 - 0.5).collect();
-    let clipped = Clipped::new(ModelParameters::new(layout, values).unwrap(), ClipNorm::new(3.0).unwrap()).unwrap();
+    let clipped =
+        Clipped::new(ModelParameters::new(layout, values).unwrap(), ClipNorm::new(3.0).unwrap()).unwrap();
     assert!(is_within(clipped.parameters().values(), 3.0));
     assert!(!is_within(clipped.parameters().values(), 3.0 * (1.0 - 1e-6)));
 }

@@ -24,7 +24,8 @@ impl Alias {
         let low_bits = u64::BITS - count.trailing_zeros();
         let capacity = 1_u64 << low_bits;
         let mut left: Vec<u64> = weights.iter().copied().chain(std::iter::repeat(0)).take(count).collect();
-        let mut columns: Vec<Column> = (0..).take(count).map(|other| Column { own: capacity, other }).collect();
+        let mut columns: Vec<Column> =
+            (0..).take(count).map(|other| Column { own: capacity, other }).collect();
         let (mut light, mut heavy): (Vec<usize>, Vec<usize>) =
             (0..count).partition(|at| left.get(*at).is_some_and(|left| *left < capacity));
         while let (Some(small), Some(large)) = (light.pop(), heavy.last().copied()) {

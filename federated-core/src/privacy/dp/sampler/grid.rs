@@ -52,16 +52,24 @@ impl GridNoise {
         sensitivity: ClipNorm,
         dimension: u64,
     ) -> Result<Self, SamplerError> {
-        let ideal = multiplier.get() * sensitivity.get();
+        Self::with_reach(multiplier, sensitivity.get(), 1.0, dimension)
+    }
+
+    /// Noise for what one unit changes by at most `reach + rounding * granularity * sqrt(dimension)`.
+    pub(in crate::privacy::dp) fn with_reach(
+        multiplier: NoiseMultiplier,
+        reach: f64,
+        rounding: f64,
+        dimension: u64,
+    ) -> Result<Self, SamplerError> {
+        let ideal = multiplier.get() * reach;
         if !(ideal >= f64::MIN_POSITIVE * FINENESS && ideal.is_finite()) {
             return Err(SamplerError::Variance { found: ideal * ideal });
         }
         let granularity = power_of_two_below(ideal) / FINENESS;
-        // The products and the square root are each off by at most 2^-53 of themselves: three roundings up cover them.
-        #[expect(clippy::cast_precision_loss, reason = "rounded up below")]
-        let rounding = (dimension as f64).sqrt().next_up() * granularity;
-        let reach = (sensitivity.get() + rounding).next_up();
-        let sigma = (multiplier.get() * reach).next_up();
+        // The sums, products and the square root are each off by at most 2^-53 of themselves.
+        let moved = rounding * (dimension as f64).sqrt() * granularity;
+        let sigma = multiplier.get() * (reach + moved) * (1.0 + 8.0 * f64::EPSILON);
         let variance = Variance::of_sigma(sigma / granularity)?;
         Ok(Self { noise: DiscreteGaussian::new(variance), granularity, dimension })
     }
@@ -85,7 +93,6 @@ impl GridNoise {
     /// off. So the divergence is at most `1 / (24 s^2)^2` per value, and the distance of whole vectors at most the square root of half their
     /// sum. Add `(1 + exp(epsilon))` times it to delta where a guarantee is taken from the continuous Gaussian.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "within a bound that is twice what it need be")]
     pub fn distance(&self) -> f64 {
         (self.dimension as f64).sqrt() / (12.0 * self.noise.variance().to_f64())
     }
@@ -96,8 +103,9 @@ impl GridNoise {
     /// [`SamplerError::Value`] when a value is NaN, infinite, or beyond 2^60 steps; nothing is changed.
     pub fn add(&self, values: &mut [f32], keystream: &mut Keystream) -> Result<(), SamplerError> {
         self.check(values.iter().copied().map(f64::from))?;
-        #[expect(clippy::cast_possible_truncation, reason = "to the nearest: the sum has all its noise")]
-        values.iter_mut().for_each(|value| *value = self.noised(f64::from(*value), keystream) as f32);
+        for value in values {
+            *value = self.shifted(f64::from(*value), self.noise.sample(keystream));
+        }
         Ok(())
     }
 
@@ -111,19 +119,16 @@ impl GridNoise {
         Ok(())
     }
 
-    /// A value in steps, rounded; `None` beyond what is noised.
-    pub(in crate::privacy::dp) fn steps(&self, value: f64) -> Option<i64> {
-        let steps = (value / self.granularity).round_ties_even();
-        #[expect(clippy::cast_possible_truncation, reason = "whole, and at most 2^60")]
-        (steps.abs() <= MOST_STEPS).then_some(steps as i64)
-    }
-
     /// The noise, in steps.
     pub(in crate::privacy::dp) const fn noise(&self) -> &DiscreteGaussian {
         &self.noise
     }
 
-    fn check(&self, values: impl Iterator<Item = f64>) -> Result<(), SamplerError> {
+    /// That all values can be noised.
+    pub(in crate::privacy::dp) fn check(
+        &self,
+        values: impl Iterator<Item = f64>,
+    ) -> Result<(), SamplerError> {
         let most = MOST_STEPS * self.granularity;
         for (place, found) in (0..).zip(values) {
             // A NaN is not at most anything.
@@ -134,12 +139,23 @@ impl GridNoise {
         Ok(())
     }
 
+    /// The value, rounded to the grid, and so many steps on.
+    #[expect(clippy::cast_possible_truncation, reason = "to the nearest: the sum has all its noise")]
+    pub(in crate::privacy::dp) fn shifted(&self, value: f64, steps: i64) -> f32 {
+        self.on_grid(value, steps) as f32
+    }
+
     #[inline(always)]
-    #[expect(clippy::cast_precision_loss, reason = "what is done with the sum gives nothing away")]
     fn noised(&self, value: f64, keystream: &mut Keystream) -> f64 {
-        let noise = self.noise.sample(keystream);
-        // Checked before: whoever calls this has.
-        (self.steps(value).unwrap_or(0) + noise) as f64 * self.granularity
+        self.on_grid(value, self.noise.sample(keystream))
+    }
+
+    /// What is done with the sum after it was made of integers gives nothing away.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "checked before to be at most 2^60, and whole here")]
+    fn on_grid(&self, value: f64, steps: i64) -> f64 {
+        let whole = (value / self.granularity).round_ties_even() as i64;
+        whole.saturating_add(steps) as f64 * self.granularity
     }
 }
 

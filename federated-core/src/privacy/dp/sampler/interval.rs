@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn precision_narrows_the_same_bounds() {
-        for (numerator, denominator) in [(0_u64, 1_u64), (1, 3), (1, 1_000_000_007), (45, 1), (100, 7), (127, 2)] {
+        for (numerator, denominator) in
+            [(0_u64, 1_u64), (1, 3), (1, 1_000_000_007), (45, 1), (100, 7), (127, 2)]
+        {
             let (low, high) = exp_neg(&numerator.into(), &denominator.into(), 64);
             let (finer_low, finer_high) = exp_neg(&numerator.into(), &denominator.into(), 256);
             assert!(low <= &finer_low >> 192 && &finer_high >> 192 <= high, "{numerator}/{denominator}");

@@ -29,7 +29,7 @@ impl Keystream {
 
     /// The next 64 bits.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::privacy::dp) fn next(&mut self) -> u64 {
         loop {
             if let Some(word) = self.words.get(self.next) {
                 self.next += 1;

@@ -25,7 +25,6 @@ pub(super) struct Poisson {
 }
 
 impl Poisson {
-    #[expect(clippy::cast_precision_loss, reason = "as near as is allowed for")]
     pub(super) fn new(mean: Variance) -> Self {
         let whole = mean.numerator() / mean.denominator();
         let rest = (mean.numerator() % mean.denominator()) as f64 / mean.denominator() as f64;
@@ -39,7 +38,6 @@ impl Poisson {
     /// With `x = (k - mean) / mean`, `ln p(k) = -mean ((1 + x) ln(1 + x) - x) - ln(k) / 2 - 1/(12 k) + constant`, off by at most
     /// `1 / (360 k^3)`, which is below 2^-43. The difference of `k` and the mean is exact but for its fraction; every term is below 128 where
     /// it is used and off by at most some 2^-50 of itself, and there are no logarithms but as series.
-    #[expect(clippy::cast_precision_loss, reason = "as near as is allowed for")]
     fn exponent(&self, k: i64) -> Option<f64> {
         let (mean, mode) = (self.mean.to_f64(), self.mode as f64);
         let distance = (k - self.mode) as f64;
@@ -49,7 +47,8 @@ impl Poisson {
         let deviance = |distance: f64| {
             let x = distance / mean;
             // ((1 + x) ln(1 + x) - x) / x^2 = 1/2 - x/6 + x^2/12 - ...
-            let series = (0..28).rev().map(f64::from).fold(0.0, |sum, n| 1.0 / ((n + 1.0) * (n + 2.0)) - x * sum);
+            let series =
+                (0..28).rev().map(f64::from).fold(0.0, |sum, n| 1.0 / ((n + 1.0) * (n + 2.0)) - x * sum);
             mean * x * x * series
         };
         // ln(k / mode) = 2 atanh t, for t = (k - mode) / (k + mode).
@@ -65,7 +64,6 @@ impl Poisson {
 /// At most 5,000 roundings of 2^-53 each lie between any of them and 1.
 fn ratios(mode: i64, mean: f64) -> Vec<f64> {
     const LEAST: f64 = 1.0 / (UNIT * 64.0);
-    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let float = |k: i64| k as f64;
     let mut ratios: Vec<f64> = (0..mode)
         .rev()
@@ -93,7 +91,11 @@ impl Shape for Poisson {
         self.mean.sigma()
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and saturating")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and saturating"
+    )]
     fn bounds(&self, y: i64) -> Bounds {
         let Ok(at) = usize::try_from(y) else { return Bounds::TINY };
         let (value, error) = if self.ratios.is_empty() {

@@ -142,7 +142,8 @@ impl<S: Shape> Strips<S> {
         }
         let below = (1_u64 << self.bits) - 1;
         let word = if below == 0 { word } else { word & !below | keystream.next() & below };
-        let (Bounds { low, high }, scale, weight) = (self.shape.bounds(y), u128::from(self.scale), u128::from(weight));
+        let (Bounds { low, high }, scale, weight) =
+            (self.shape.bounds(y), u128::from(self.scale), u128::from(weight));
         if u128::from(word) < scale * low / weight {
             return Some(y);
         }
@@ -205,7 +206,9 @@ impl Tail {
     fn new(shape: &impl Shape, start: i64, outward: i64, half_way: i64, strip_bits: u32) -> Self {
         let inside = shape.mode() + outward * half_way;
         let mut bits = strip_bits + 3;
-        while 2 * shape.bounds(inside + outward * (1_i64 << bits)).high > shape.bounds(inside).low && bits < 56 {
+        while 2 * shape.bounds(inside + outward * (1_i64 << bits)).high > shape.bounds(inside).low
+            && bits < 56
+        {
             bits += 1;
         }
         Self { start, outward, bits }

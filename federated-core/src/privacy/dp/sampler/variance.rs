@@ -29,9 +29,9 @@ impl Variance {
     /// # Errors
     /// [`SamplerError::Variance`] when one of them is zero, or the variance is above [`Variance::MAX`].
     pub fn new(numerator: u64, denominator: u64) -> Result<Self, SamplerError> {
-        #[expect(clippy::cast_precision_loss, reason = "for the message")]
         let refused = SamplerError::Variance { found: numerator as f64 / denominator as f64 };
-        let (Some(numerator), Some(denominator)) = (NonZeroU64::new(numerator), NonZeroU64::new(denominator)) else {
+        let (Some(numerator), Some(denominator)) = (NonZeroU64::new(numerator), NonZeroU64::new(denominator))
+        else {
             return Err(refused);
         };
         let large = u128::from(numerator.get()) > u128::from(denominator.get()) * u128::from(Self::MAX);
@@ -91,7 +91,6 @@ impl Variance {
 
     /// The nearest `f64` or one beside it.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "that is what it gives")]
     pub fn to_f64(self) -> f64 {
         self.numerator.get() as f64 / self.denominator.get() as f64
     }

@@ -30,7 +30,8 @@ fn skellam_has_its_mass_at_four_variances() {
         noise.fill(&mut samples, &mut keystream(seed));
         let reach = (9.0 * variance.sqrt()) as i64 + 12;
         let one = poisson(variance / 2.0, (variance / 2.0) as i64 + reach + 12);
-        let mass = |y: i64| one.iter().skip(y.unsigned_abs() as usize).zip(&one).map(|(a, b)| a * b).sum::<f64>();
+        let mass =
+            |y: i64| one.iter().skip(y.unsigned_abs() as usize).zip(&one).map(|(a, b)| a * b).sum::<f64>();
         let masses: Vec<_> = (-reach..=reach).map(mass).collect();
         let found = deviations(cells(&samples, -reach, &masses, 1));
         assert!(found < 5.0, "variance {variance}: {found} deviations");
@@ -57,7 +58,8 @@ fn moments_are_those_of_the_distribution() {
         DiscreteGaussian::new(variance).fill(&mut samples, &mut keystream(seed));
         // The variance of so narrow a distribution is that of its masses.
         let masses = gaussian(sigma * sigma, 20);
-        let narrow = masses.iter().zip(-20..).map(|(mass, y)| mass * f64::from(y * y)).sum::<f64>() / masses.iter().sum::<f64>();
+        let narrow = masses.iter().zip(-20..).map(|(mass, y)| mass * f64::from(y * y)).sum::<f64>()
+            / masses.iter().sum::<f64>();
         moments(&samples, if sigma < 2.0 { narrow } else { sigma * sigma }, 3.0);
         Skellam::new(variance).unwrap().fill(&mut samples, &mut keystream(seed + 10));
         moments(&samples, sigma * sigma, 3.0 + 1.0 / (sigma * sigma));
@@ -67,11 +69,20 @@ fn moments_are_those_of_the_distribution() {
 /// Mean, variance, skewness and the fourth moment, each within five standard errors or nearly so.
 fn moments(samples: &[i64], variance: f64, kurtosis: f64) {
     let count = samples.len() as f64;
-    let moment = |power: i32| samples.iter().map(|y| (*y as f64 / variance.sqrt()).powi(power)).sum::<f64>() / count;
+    let moment =
+        |power: i32| samples.iter().map(|y| (*y as f64 / variance.sqrt()).powi(power)).sum::<f64>() / count;
     let errors = 5.0 / count.sqrt();
     assert!(moment(1).abs() < errors, "mean of {variance}: {}", moment(1));
-    assert!((moment(2) - 1.0).abs() < errors * (kurtosis - 1.0).sqrt(), "variance of {variance}: {}", moment(2));
-    assert!(moment(3).abs() < errors * 12.0 * (kurtosis / 3.0).powi(2), "skewness of {variance}: {}", moment(3));
+    assert!(
+        (moment(2) - 1.0).abs() < errors * (kurtosis - 1.0).sqrt(),
+        "variance of {variance}: {}",
+        moment(2)
+    );
+    assert!(
+        moment(3).abs() < errors * 12.0 * (kurtosis / 3.0).powi(2),
+        "skewness of {variance}: {}",
+        moment(3)
+    );
     if variance > 1.0 {
         assert!((moment(4) - kurtosis).abs() < errors * 15.0, "fourth moment of {variance}: {}", moment(4));
     }
@@ -102,10 +113,15 @@ fn a_variance_is_never_below_what_was_asked_for() {
     for sigma in [9.6e-7, 0.1, 0.5, 1.0, 1.1, 3.3, 1e3, 12_345.678, 1e8] {
         let variance = Variance::of_sigma(sigma).unwrap();
         let (n, d) = (variance.numerator() as f64, variance.denominator() as f64);
-        assert!(n / d >= sigma * sigma * (1.0 - 1e-15) && n / d <= sigma * sigma * (1.0 + 1e-6), "{sigma}: {variance}");
+        assert!(
+            n / d >= sigma * sigma * (1.0 - 1e-15) && n / d <= sigma * sigma * (1.0 + 1e-6),
+            "{sigma}: {variance}"
+        );
     }
     for sigma in [0.0, -1.0, f64::NAN, f64::INFINITY, 3e8, 1e-7] {
         assert!(Variance::of_sigma(sigma).is_err(), "{sigma}");
     }
-    assert!(Variance::new(0, 1).is_err() && Variance::new(1, 0).is_err() && Variance::new(u64::MAX, 1).is_err());
+    assert!(
+        Variance::new(0, 1).is_err() && Variance::new(1, 0).is_err() && Variance::new(u64::MAX, 1).is_err()
+    );
 }

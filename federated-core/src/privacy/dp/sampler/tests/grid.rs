@@ -2,7 +2,8 @@ use super::*;
 use crate::privacy::dp::{ClipNorm, NoiseMultiplier};
 
 fn noise(multiplier: f64, sensitivity: f64, dimension: u64) -> GridNoise {
-    let (multiplier, sensitivity) = (NoiseMultiplier::new(multiplier).unwrap(), ClipNorm::new(sensitivity).unwrap());
+    let (multiplier, sensitivity) =
+        (NoiseMultiplier::new(multiplier).unwrap(), ClipNorm::new(sensitivity).unwrap());
     GridNoise::new(multiplier, sensitivity, dimension).unwrap()
 }
 
