@@ -130,7 +130,7 @@ impl AdaptiveClipping {
         // z / sqrt(1 - (z / 2 s_b)^2), a little up.
         let share = multiplier / (2.0 * bit_noise);
         let left = (1.0 - share) * (1.0 + share) - f64::EPSILON;
-        if !(left > 0.0) {
+        if left <= 0.0 {
             return Err(nothing);
         }
         let update_noise = multiplier / left.sqrt() * (1.0 + 4.0 * f64::EPSILON);

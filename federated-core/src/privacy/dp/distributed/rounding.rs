@@ -98,8 +98,7 @@ impl Rounding {
             return Err(DistributedError::Length { expected: values.len(), found: places.len() });
         }
         let length = values.iter().map(|value| (f64::from(*value) * scale).powi(2)).sum::<f64>().sqrt();
-        // NaN is not at most anything.
-        if !(length <= self.norms.clipped * (1.0 + 1e-4)) {
+        if length.is_nan() || length > self.norms.clipped * (1.0 + 1e-4) {
             return Err(DistributedError::NotClipped { expected: self.norms.clipped, found: length });
         }
         for _ in 0..TRIES {

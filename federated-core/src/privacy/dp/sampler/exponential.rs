@@ -50,7 +50,6 @@ pub(super) fn exp_neg(x: u128) -> u64 {
 
 /// The product of two fractions in units of 2^-64, rounded down.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of 128 bits")]
 pub(super) const fn multiply(a: u64, b: u64) -> u64 {
     ((a as u128 * b as u128) >> 64) as u64
 }

@@ -131,8 +131,7 @@ impl GridNoise {
     ) -> Result<(), SamplerError> {
         let most = MOST_STEPS * self.granularity;
         for (place, found) in (0..).zip(values) {
-            // A NaN is not at most anything.
-            if !(found.abs() <= most) {
+            if found.is_nan() || found.abs() > most {
                 return Err(SamplerError::Value { most, found, place });
             }
         }

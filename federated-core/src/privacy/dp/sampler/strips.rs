@@ -169,7 +169,7 @@ impl<S: Shape> Strips<S> {
         let mut bits = 64;
         loop {
             let (low, high) = self.shape.precise(y, bits);
-            if &word + 1_u8 <= &scale * low / &weight {
+            if word < &scale * low / &weight {
                 return Some(y);
             }
             if word > &scale * high / &weight {

@@ -43,7 +43,7 @@ impl Variance {
     /// # Errors
     /// [`SamplerError::Variance`] when sigma is not a number from 2^-20 to 2^28.
     pub fn of_sigma(sigma: f64) -> Result<Self, SamplerError> {
-        if !(sigma >= 1.0 / 1_048_576.0) {
+        if sigma.is_nan() || sigma < 1.0 / 1_048_576.0 {
             return Err(SamplerError::Variance { found: sigma * sigma });
         }
         let square = sigma * sigma;

@@ -8,7 +8,7 @@ fn the_discrete_gaussian_has_its_mass_at_four_sigmas() {
         let noise = DiscreteGaussian::new(Variance::of_sigma(sigma).unwrap());
         let mut samples = vec![0; SAMPLES];
         noise.fill(&mut samples, &mut keystream(seed));
-        let reach = (9.0 * sigma) as i64 + 4;
+        let reach = whole(9.0 * sigma) + 4;
         let found = deviations(cells(&samples, -reach, &gaussian(sigma * sigma, reach), width));
         assert!(found < 5.0, "sigma {sigma}: {found} deviations");
     }
@@ -28,10 +28,11 @@ fn skellam_has_its_mass_at_four_variances() {
         let noise = Skellam::new(Variance::at_least(variance).unwrap()).unwrap();
         let mut samples = vec![0; SAMPLES];
         noise.fill(&mut samples, &mut keystream(seed));
-        let reach = (9.0 * variance.sqrt()) as i64 + 12;
-        let one = poisson(variance / 2.0, (variance / 2.0) as i64 + reach + 12);
-        let mass =
-            |y: i64| one.iter().skip(y.unsigned_abs() as usize).zip(&one).map(|(a, b)| a * b).sum::<f64>();
+        let reach = whole(9.0 * variance.sqrt()) + 12;
+        let one = poisson(variance / 2.0, whole(variance / 2.0) + reach + 12);
+        let mass = |y: i64| {
+            one.iter().skip(usize::try_from(y.abs()).unwrap()).zip(&one).map(|(a, b)| a * b).sum::<f64>()
+        };
         let masses: Vec<_> = (-reach..=reach).map(mass).collect();
         let found = deviations(cells(&samples, -reach, &masses, 1));
         assert!(found < 5.0, "variance {variance}: {found} deviations");
@@ -45,7 +46,7 @@ fn a_wide_skellam_is_a_gaussian_in_wide_cells() {
     let noise = Skellam::new(Variance::at_least(variance).unwrap()).unwrap();
     let mut samples = vec![0; SAMPLES];
     noise.fill(&mut samples, &mut keystream(21));
-    let reach = (9.0 * variance.sqrt()) as i64;
+    let reach = whole(9.0 * variance.sqrt());
     let found = deviations(cells(&samples, -reach, &gaussian(variance, reach), 2_000));
     assert!(found < 5.0, "{found} deviations");
 }

@@ -48,6 +48,11 @@ fn cells(samples: &[i64], first: i64, masses: &[f64], width: usize) -> Vec<(f64,
     seen.into_iter().zip(expected).collect()
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "of a distribution that is narrower than 2^40")]
+fn whole(value: f64) -> i64 {
+    value as i64
+}
+
 /// The masses of the discrete Gaussian from -reach to reach, up to a factor.
 fn gaussian(variance: f64, reach: i64) -> Vec<f64> {
     (-reach..=reach).map(|y| (-((y * y) as f64) / (2.0 * variance)).exp()).collect()

@@ -87,7 +87,7 @@ proptest! {
     ) {
         let variance = variance(numerator, denominator);
         let gaussian = Gaussian::new(variance);
-        let y = (off * variance.sigma()) as i64;
+        let y = whole(off * variance.sigma());
         agree(&gaussian, y)?;
         prop_assert!(gaussian.bounds(y).high - gaussian.bounds(y).low < 200);
         agree(&gaussian, i64::MAX)?;
@@ -100,7 +100,7 @@ proptest! {
     ) {
         let mean = variance(numerator, denominator);
         let poisson = Poisson::new(mean);
-        let y = poisson.mode() + (off * mean.sigma()) as i64;
+        let y = poisson.mode() + whole(off * mean.sigma());
         agree(&poisson, y)?;
         agree(&poisson, poisson.mode() * 2 + 100)?;
         agree(&poisson, 0)?;
