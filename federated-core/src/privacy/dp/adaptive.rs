@@ -30,7 +30,8 @@ pub enum AdaptiveError {
     },
     /// The count of those within the norm takes the whole guarantee.
     #[error(
-        "a noise multiplier of {multiplier} leaves nothing for the update when the count has noise of {bit_noise}: expected more than \
+        "a noise multiplier of {multiplier} leaves nothing for the update when the count has noise of {bit_noise}: \
+         expected more than \
          {least} on the count; {works} works, and makes the update's noise 15 % larger"
     )]
     NothingLeft {
@@ -64,13 +65,14 @@ impl AdaptiveError {
 
 /// How the clip norm follows the participants' norms.
 ///
-/// Beside its clipped update each participant gives one bit: whether its update was within the norm. The bits' sum, noised,
-/// tells what fraction was, and the norm goes up or down geometrically until that fraction is the quantile.
+/// Beside its clipped update each participant gives one bit: whether its update was within the norm. The bits' sum,
+/// noised, tells what fraction was, and the norm goes up or down geometrically until that fraction is the quantile.
 ///
 /// # Privacy
-/// A bit is sent as -1/2 or 1/2, so one participant changes the sum by at most 1/2, and the noise [`bit_noise`](Self::bit_noise) on it is
-/// a Gaussian mechanism of multiplier `2 s_b`. Together with the update, noised with [`update_noise`](Self::update_noise), that is one
-/// Gaussian mechanism of the multiplier that was asked for: account for that one, once a round.
+/// A bit is sent as -1/2 or 1/2, so one participant changes the sum by at most 1/2, and the noise
+/// [`bit_noise`](Self::bit_noise) on it is a Gaussian mechanism of multiplier `2 s_b`. Together with the update,
+/// noised with [`update_noise`](Self::update_noise), that is one Gaussian mechanism of the multiplier that was asked
+/// for: account for that one, once a round.
 ///
 /// # Examples
 /// ```
@@ -88,7 +90,8 @@ impl AdaptiveError {
 /// ```
 ///
 /// # References
-/// Andrew, Thakkar, McMahan, Ramaswamy, *Differentially private learning with adaptive clipping*, NeurIPS 2021: algorithm 1, theorem 1.
+/// Andrew, Thakkar, McMahan, Ramaswamy, *Differentially private learning with adaptive clipping*, NeurIPS 2021:
+/// algorithm 1, theorem 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveClipping {
     quantile: f64,
@@ -103,12 +106,12 @@ impl AdaptiveClipping {
     /// How fast it is followed (eta).
     pub const LEARNING_RATE: f64 = 0.2;
 
-    /// Adaptive clipping of one noise multiplier for update and bit together, and noise of standard deviation `bit_noise` on the
-    /// sum of the bits.
+    /// Adaptive clipping of one noise multiplier for update and bit together, and noise of standard deviation
+    /// `bit_noise` on the sum of the bits.
     ///
     /// # Errors
-    /// [`AdaptiveError`] for a number out of range; [`AdaptiveError::NothingLeft`], which names what works, when the multiplier is not
-    /// below `2 bit_noise`.
+    /// [`AdaptiveError`] for a number out of range; [`AdaptiveError::NothingLeft`], which names what works, when the
+    /// multiplier is not below `2 bit_noise`.
     pub fn new(
         multiplier: NoiseMultiplier,
         bit_noise: f64,
@@ -166,8 +169,8 @@ impl AdaptiveClipping {
 
     /// What a contribution is multiplied with to travel as one more coordinate of the update, under the update's noise.
     ///
-    /// For the distributed mechanisms: the vector with this coordinate is at most [`joint_norm`](Self::joint_norm) long, and the sum divided by this factor is
-    /// the sum of the bits with noise `s_b`.
+    /// For the distributed mechanisms: the vector with this coordinate is at most [`joint_norm`](Self::joint_norm)
+    /// long, and the sum divided by this factor is the sum of the bits with noise `s_b`.
     #[must_use]
     pub fn coordinate(&self, norm: ClipNorm) -> f64 {
         self.update_noise.get() * norm.get() / self.bit_noise
@@ -181,7 +184,8 @@ impl AdaptiveClipping {
 
     /// The fraction of the cohort that was within the norm, with noise; it may fall outside 0 and 1.
     ///
-    /// `bits` is the sum of [`contribution`](Self::contribution)s, and `cohort` the public number that the update's sum is divided by too.
+    /// `bits` is the sum of [`contribution`](Self::contribution)s, and `cohort` the public number that the update's
+    /// sum is divided by too.
     ///
     /// # Errors
     /// [`AdaptiveError::EmptyCohort`]; [`AdaptiveError::Sampler`] when `bits` is no sum of halves.
@@ -213,8 +217,8 @@ impl AdaptiveClipping {
 
     /// The next round's clip norm: `norm * exp(-eta (fraction - gamma))`.
     ///
-    /// It depends on what has noise, and on nothing else. A fraction is taken between 0 and 1, so that noise alone moves the norm
-    /// by no more than a whole cohort can; it stays within 1e-12 and 1e12.
+    /// It depends on what has noise, and on nothing else. A fraction is taken between 0 and 1, so that noise alone
+    /// moves the norm by no more than a whole cohort can; it stays within 1e-12 and 1e12.
     #[must_use]
     pub fn next(&self, norm: ClipNorm, fraction: f64) -> ClipNorm {
         let fraction = if fraction.is_nan() { self.quantile } else { fraction.clamp(0.0, 1.0) };

@@ -18,7 +18,8 @@ const LANES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClipError {
-    /// A value that has no length: refused before the norm is taken, which it would make NaN, and nothing would be clipped.
+    /// A value that has no length: refused before the norm is taken, which it would make NaN, and nothing would be
+    /// clipped.
     #[error(
         "expected finite values, found {found} at element {element}: the training diverged, lower its learning rate"
     )]
@@ -126,8 +127,8 @@ impl Clipped {
 
 /// Clips tensors to a Euclidean norm over all of them together: multiplies all values with `min(1, norm / length)`.
 ///
-/// What comes out is no longer than `norm`, as an exact sum of squares of the `f32` values would find: the length is rounded
-/// up, and each product towards zero.
+/// What comes out is no longer than `norm`, as an exact sum of squares of the `f32` values would find: the length is
+/// rounded up, and each product towards zero.
 ///
 /// # Errors
 /// [`ClipError::NotFinite`]; nothing is changed then.

@@ -1,12 +1,13 @@
 //! DP-FTRL: noise that partly cancels from round to round, so that what is learned over many rounds carries less of it.
 //!
-//! The sums of updates over all rounds so far matter, as the model is one. With independent noise their error grows with
-//! the square root of the rounds. Here the noise of a round is `C^-1 Z`: `C` has as many bands as there are rounds between two participations of the
-//! same unit, and no unit's two participations fall into one band. It needs no secret sampling: cohorts are taken in turn.
+//! The sums of updates over all rounds so far matter, as the model is one. With independent noise their error grows
+//! with the square root of the rounds. Here the noise of a round is `C^-1 Z`: `C` has as many bands as there are
+//! rounds between two participations of the same unit, and no unit's two participations fall into one band. It needs
+//! no secret sampling: cohorts are taken in turn.
 //!
 //! # References
-//! Denisov et al., NeurIPS 2022 (adaptive streams); Choquette-Choo et al., *(Amplified) banded matrix factorization*, NeurIPS 2023;
-//! Kalinin, Lampert, *Banded square root matrix factorization*, NeurIPS 2024 (the coefficients).
+//! Denisov et al., NeurIPS 2022 (adaptive streams); Choquette-Choo et al., *(Amplified) banded matrix factorization*,
+//! NeurIPS 2023; Kalinin, Lampert, *Banded square root matrix factorization*, NeurIPS 2024 (the coefficients).
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
@@ -18,7 +19,8 @@ mod tests;
 /// Values that are noised at a time.
 const BLOCK: usize = 1_024;
 
-/// The banded square root of the matrix of prefix sums: `c_0 = 1`, `c_k = c_{k-1} (2k - 1) / (2k)`, for `k` below the bands.
+/// The banded square root of the matrix of prefix sums: `c_0 = 1`, `c_k = c_{k-1} (2k - 1) / (2k)`, for `k` below the
+/// bands.
 ///
 /// # Examples
 /// ```
@@ -58,8 +60,8 @@ impl BandedSquareRoot {
         rounds.div_ceil(u32::try_from(self.separation()).unwrap_or(u32::MAX))
     }
 
-    /// How long what one unit changes of `C X` is, against the clip norm: `sqrt(participations sum c_k^2)`, as no two of its participations
-    /// fall into the same band.
+    /// How long what one unit changes of `C X` is, against the clip norm: `sqrt(participations sum c_k^2)`, as no two
+    /// of its participations fall into the same band.
     #[must_use]
     pub fn sensitivity(&self, participations: u32) -> f64 {
         (f64::from(participations) * self.column()).sqrt() * (1.0 + 1e-14)
@@ -69,7 +71,8 @@ impl BandedSquareRoot {
         self.coefficients.iter().map(|c| c * c).sum::<f64>() * (1.0 + self.separation() as f64 * f64::EPSILON)
     }
 
-    /// The root of the mean square error of the prefix sums over so many rounds, for noise of standard deviation 1 in `Z`.
+    /// The root of the mean square error of the prefix sums over so many rounds, for noise of standard deviation 1 in
+    /// `Z`.
     #[must_use]
     pub fn prefix_error(&self, rounds: u32) -> f64 {
         // Row t of the prefix sums of C^-1 is, backwards, the prefix sums of its first column.
@@ -91,13 +94,14 @@ impl BandedSquareRoot {
 /// The noise of one run, round after round; it keeps `bands - 1` earlier vectors, of 8 bytes a value.
 ///
 /// # Privacy
-/// The whole run, of up to so many participations of each unit, is one Gaussian mechanism of the noise multiplier given here, on condition
-/// that a unit's participations lie as many rounds apart as there are bands: what composes cohorts has to see to that. Account for it
-/// once, and not per round.
+/// The whole run, of up to so many participations of each unit, is one Gaussian mechanism of the noise multiplier
+/// given here, on condition that a unit's participations lie as many rounds apart as there are bands: what composes
+/// cohorts has to see to that. Account for it once, and not per round.
 ///
-/// All is counted in steps of a grid, as [`GridNoise`] does: with `n_t = z_t - R(n_{t-1}, ...)`, where `z_t` is discrete Gaussian and `R` rounds
-/// `c_1 n_{t-1} + c_2 n_{t-2} + ...` to a step. Given what was released, changing a unit's vector moves the noise that explains it by a whole number of steps, which is within one
-/// step of `c_k` times what the vector changed, in the rounds of the band and in no other. The noise is by that much larger.
+/// All is counted in steps of a grid, as [`GridNoise`] does: with `n_t = z_t - R(n_{t-1}, ...)`, where `z_t` is
+/// discrete Gaussian and `R` rounds `c_1 n_{t-1} + c_2 n_{t-2} + ...` to a step. Given what was released, changing a
+/// unit's vector moves the noise that explains it by a whole number of steps, which is within one step of `c_k` times
+/// what the vector changed, in the rounds of the band and in no other. The noise is by that much larger.
 #[derive(Debug)]
 pub struct CorrelatedNoise {
     matrix: BandedSquareRoot,
@@ -108,7 +112,8 @@ pub struct CorrelatedNoise {
 }
 
 impl CorrelatedNoise {
-    /// Noise for a run of vectors of `dimension` values, in which each unit's contributions, each clipped to `norm`, are at most `participations`.
+    /// Noise for a run of vectors of `dimension` values, in which each unit's contributions, each clipped to `norm`,
+    /// are at most `participations`.
     ///
     /// # Errors
     /// [`SamplerError::Variance`] when the noise has no place among the numbers.
@@ -121,7 +126,8 @@ impl CorrelatedNoise {
     ) -> Result<Self, SamplerError> {
         let often = f64::from(participations.get()).sqrt();
         let column = matrix.column().sqrt();
-        // Rounding moves the vector itself by half a step on either side, which the bands pass on, and each round after it by up to a step.
+        // Rounding moves the vector itself by half a step on either side, which the bands pass on, and each round
+        // after it by up to a step.
         let rounding = often * (column + 1.001 * (matrix.separation() as f64).sqrt());
         let grid =
             GridNoise::with_reach(multiplier, norm.get() * often * column, rounding, dimension as u64)?;
@@ -143,8 +149,9 @@ impl CorrelatedNoise {
     /// Adds the next round's noise to the sum of that round's clipped contributions.
     ///
     /// # Errors
-    /// [`SamplerError::Value`] when a value is no finite number of at most 2^60 steps, and [`SamplerError::Length`] when there are more or fewer values
-    /// than in the rounds before; nothing is changed, and the round has used no noise.
+    /// [`SamplerError::Value`] when a value is no finite number of at most 2^60 steps, and [`SamplerError::Length`]
+    /// when there are more or fewer values than in the rounds before; nothing is changed, and the round has used no
+    /// noise.
     pub fn add(&mut self, values: &mut [f32], keystream: &mut Keystream) -> Result<(), SamplerError> {
         if values.len() != self.dimension {
             return Err(SamplerError::Length { expected: self.dimension, found: values.len() });

@@ -1,9 +1,9 @@
 //! Differential privacy: what is released says little about any one unit, and how little is counted.
 //!
-//! Read in this order: the numbers everything is said in ([`quantities`]); the noise ([`sampler`]);
-//! what is clipped before it ([`mod@clip`]) and how the norm is found ([`adaptive`]); noise that
-//! is shared out ([`distributed`]), and noise that cancels over rounds ([`ftrl`]). `docs/differential-privacy.md` has the formulas
-//! and what each bound assumes.
+//! Read in this order: the numbers everything is said in ([`quantities`]); the noise ([`sampler`]); what is clipped
+//! before it ([`mod@clip`]) and how the norm is found ([`adaptive`]); noise that is shared out ([`distributed`]), and
+//! noise that cancels over rounds ([`ftrl`]). `docs/differential-privacy.md` has the formulas and what each bound
+//! assumes.
 
 pub mod adaptive;
 pub mod clip;

@@ -1,6 +1,7 @@
 use super::{DistributedError, NoiseShare, RoundedNorms};
 
-/// A share narrower than this many steps is refused: the sum of such shares is far from a discrete Gaussian, and its guarantee falls apart.
+/// A share narrower than this many steps is refused: the sum of such shares is far from a discrete Gaussian, and its
+/// guarantee falls apart.
 const LEAST_SIGMA: f64 = 2.0;
 /// What the roundings of a bound are covered with.
 const UP: f64 = 1.0 + 1e-12;
@@ -20,7 +21,7 @@ const UP: f64 = 1.0 + 1e-12;
 /// ```
 ///
 /// # References
-/// Kairouz, Liu, Steinke, ICML 2021: theorem 1 and proposition 14.
+/// Kairouz, Liu, Steinke, ICML 2021: section 3 (sums of discrete Gaussians).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DistributedGaussian {
     contributors: u32,

@@ -7,9 +7,9 @@ use super::DistributedError;
 
 /// A randomised Hadamard rotation, block by block: it keeps lengths, and spreads each block's over all its coordinates.
 ///
-/// Signs from a public seed that everyone in the round shares, then the Hadamard matrix over the square root of the block. It is linear,
-/// so the sum of rotated vectors is the rotated sum. Blocks are a power of two of places; of the last, as many as are needed are
-/// used, the next power of two, filled up with zeros.
+/// Signs from a public seed that everyone in the round shares, then the Hadamard matrix over the square root of the
+/// block. It is linear, so the sum of rotated vectors is the rotated sum. Blocks are a power of two of places; of the
+/// last, as many as are needed are used, the next power of two, filled up with zeros.
 ///
 /// # Examples
 /// ```
@@ -26,7 +26,7 @@ use super::DistributedError;
 /// ```
 ///
 /// # References
-/// Kairouz, Liu, Steinke, ICML 2021: section 4.1 (why coordinates must be small); Ailon, Chazelle 2006 (the transform).
+/// Kairouz, Liu, Steinke, ICML 2021: section 4 (why coordinates must be small); Ailon, Chazelle 2006 (the transform).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
     seed: [u8; 32],
@@ -69,7 +69,8 @@ impl Rotation {
         }
     }
 
-    /// Undoes [`rotate`](Self::rotate) on a vector that it was done to, but for the rounding of `f32`. Truncate what was filled up.
+    /// Undoes [`rotate`](Self::rotate) on a vector that it was done to, but for the rounding of `f32`. Truncate what
+    /// was filled up.
     pub fn undo(&self, values: &mut [f32]) {
         for (number, block) in (0..).zip(values.chunks_mut(self.block)) {
             hadamard(block);

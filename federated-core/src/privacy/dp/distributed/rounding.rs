@@ -9,7 +9,7 @@ const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
 /// How long a vector of integers can be that was made of a clipped one.
 ///
 /// # References
-/// Kairouz, Liu, Steinke, ICML 2021: proposition 22 (conditional randomised rounding).
+/// Kairouz, Liu, Steinke, ICML 2021: section 4 (conditional randomised rounding).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoundedNorms {
     /// `c s`.
@@ -22,8 +22,9 @@ pub struct RoundedNorms {
 impl RoundedNorms {
     /// Of vectors of `dimension` values, clipped to `norm` steps, with a bias of rounding `beta`.
     ///
-    /// `D2 = min(c s + sqrt d, sqrt(c^2 s^2 + d/4 + sqrt(2 ln(1/beta)) (c s + sqrt(d)/2)))`. A rounding is repeated with a probability of at most
-    /// `beta`, and the smaller it is, the longer the vectors may be; 0 stands for no bound but the first, and no repetition.
+    /// `D2 = min(c s + sqrt d, sqrt(c^2 s^2 + d/4 + sqrt(2 ln(1/beta)) (c s + sqrt(d)/2)))`. A rounding is repeated
+    /// with a probability of at most `beta`, and the smaller it is, the longer the vectors may be; 0 stands for no
+    /// bound but the first, and no repetition.
     ///
     /// # Errors
     /// [`DistributedError`] when a number is out of range.
@@ -68,8 +69,8 @@ impl RoundedNorms {
 /// Randomised rounding, repeated until the integers are no longer than [`RoundedNorms`] say.
 ///
 /// # Privacy
-/// What counts is that the integers are never longer than said: that is checked on them, in integers, so no rounding error of what
-/// was done to the vector before can break the guarantee.
+/// What counts is that the integers are never longer than said: that is checked on them, in integers, so no rounding
+/// error of what was done to the vector before can break the guarantee.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rounding {
     norms: RoundedNorms,
@@ -82,11 +83,13 @@ impl Rounding {
         Self { norms }
     }
 
-    /// Writes each value times `scale`, rounded up or down by chance so that its expectation is kept, but for the condition on the whole.
+    /// Writes each value times `scale`, rounded up or down by chance so that its expectation is kept, but for the
+    /// condition on the whole.
     ///
     /// # Errors
     /// [`DistributedError::Length`] when there are more or fewer places than values, or than the norms are of;
-    /// [`DistributedError::NotClipped`] when the values are longer than they were said to be, by more than what a rotation in `f32` can err.
+    /// [`DistributedError::NotClipped`] when the values are longer than they were said to be, by more than what a
+    /// rotation in `f32` can err.
     pub fn round(
         &self,
         values: &[f32],

@@ -1,14 +1,16 @@
 use super::{DistributedError, error::positive};
 
-/// How many standard deviations of a coordinate of the sum the modulus holds on either side, for a probability of 1e-4 of wrapping
-/// around.
+/// How many standard deviations of a coordinate of the sum the modulus holds on either side, for a probability of
+/// 1e-4 of wrapping around.
 pub const WRAP_MARGIN: f64 = 3.89;
 
-/// How many steps a unit of the values is cut into (`s`): the finest at which the sum of `participants` vectors fits a modulus of so many bits.
+/// How many steps a unit of the values is cut into (`s`): the finest at which the sum of `participants` vectors fits
+/// a modulus of so many bits.
 ///
-/// `s = sqrt(4^b - n k^2) / (2 k sqrt(c^2 n^2 / d + n s_l^2))`, for vectors clipped to `norm`, spread evenly over `block` coordinates by a
-/// [`Rotation`](super::Rotation) (give its block, as one block may hold the whole vector), shares of noise of standard deviation
-/// `share`, and `k` standard deviations of margin. `norm` and `share` are in units of the values.
+/// `s = sqrt(4^b - n k^2) / (2 k sqrt(c^2 n^2 / d + n s_l^2))`, for vectors clipped to `norm`, spread evenly over
+/// `block` coordinates by a [`Rotation`](super::Rotation) (give its block, as one block may hold the whole vector),
+/// shares of noise of standard deviation `share`, and `k` standard deviations of margin. `norm` and `share` are in
+/// units of the values.
 ///
 /// # Errors
 /// [`DistributedError::NotPositive`]; [`DistributedError::Modulus`] when rounding alone fills the modulus.

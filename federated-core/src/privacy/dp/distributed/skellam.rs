@@ -16,7 +16,8 @@ const UP: f64 = 1.0 + 1e-12;
 /// ```
 ///
 /// # References
-/// Agarwal, Kairouz, Liu, NeurIPS 2021: theorem 3.5. Lengths and the variance `mu` are in steps here, so the paper's scale `s` is 1.
+/// Agarwal, Kairouz, Liu, NeurIPS 2021: section 3. Lengths and the variance `mu` are in steps here, so the paper's
+/// scale `s` is 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DistributedSkellam {
     /// `mu`.

@@ -10,7 +10,8 @@ struct Column {
 
 /// Draws an outcome with a probability that is exactly its weight over 2^64, from one word (Walker's alias method).
 ///
-/// All numbers are integers and the weights sum to 2^64, so nothing is rounded when the table is made, nor when it is read.
+/// All numbers are integers and the weights sum to 2^64, so nothing is rounded when the table is made, nor when it is
+/// read.
 pub(super) struct Alias {
     columns: Box<[Column]>,
     /// A word's bits below those that choose the column.

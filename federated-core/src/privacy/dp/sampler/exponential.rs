@@ -2,8 +2,8 @@
 
 /// How far [`exp_neg`] may be from the truth, in units of 2^-64.
 ///
-/// Each of the three factors is off by at most 4 units (a table's entry by one, the polynomial by 1 + 3 (1 + 1/16 + ...) < 4.3)
-/// and each of the two products rounds by one; nothing is magnified, as all factors are at most 1.
+/// Each of the three factors is off by at most 4 units (a table's entry by one, the polynomial by 1 + 3 (1 + 1/16 +
+/// ...) < 4.3) and each of the two products rounds by one; nothing is magnified, as all factors are at most 1.
 pub(super) const EXP_ERROR: u64 = 9;
 
 /// `2^64 exp(-i)`, rounded down; from 45 on it is below a unit.

@@ -11,8 +11,9 @@ use super::{
 
 /// The discrete Gaussian: an integer `y` with a probability proportional to `exp(-y^2 / (2 sigma^2))`, exactly.
 ///
-/// As noise on integers it gives what the continuous Gaussian gives on reals: for two integers `d` apart the Rényi divergence of
-/// order `a` is at most `a d^2 / (2 sigma^2)`. Its own variance is at most sigma^2, and equal to it within 1e-8 from sigma = 1 on.
+/// As noise on integers it gives what the continuous Gaussian gives on reals: for two integers `d` apart the Rényi
+/// divergence of order `a` is at most `a d^2 / (2 sigma^2)`. Its own variance is at most sigma^2, and equal to it
+/// within a millionth from sigma = 1 on.
 ///
 /// # Examples
 /// ```
@@ -27,8 +28,8 @@ use super::{
 /// ```
 ///
 /// # References
-/// Canonne, Kamath, Steinke, *The discrete Gaussian for differential privacy*, NeurIPS 2020: definition 1, proposition 5,
-/// corollary 9.
+/// Canonne, Kamath, Steinke, *The discrete Gaussian for differential privacy*, NeurIPS 2020: section 2
+/// (divergences, moments); section 5 is the sampling that opendp does.
 pub struct DiscreteGaussian {
     strips: Strips<Gaussian>,
     variance: Variance,
@@ -112,7 +113,8 @@ impl Shape for Gaussian {
             return Bounds::TINY;
         }
         let x = if self.shift >= 64 { product >> (self.shift - 64) } else { product << (64 - self.shift) };
-        // The true exponent is at least x, and at most x + 2 (x / 2^64) + 1 units: `half_inverse` lacks at most a unit in 2^63.
+        // The true exponent is at least x, and at most x + 2 (x / 2^64) + 1 units: `half_inverse` lacks at most a
+        // unit in 2^63.
         let late = u64::try_from(2 * (x >> 64) + 4).unwrap_or(u64::MAX);
         let Bounds { low, high } = Bounds::around(exp_neg(x), EXP_ERROR);
         Bounds { low: low.saturating_sub(late.into()), high }

@@ -8,17 +8,18 @@ const MOST_STEPS: f64 = 1_152_921_504_606_846_976.0;
 
 /// Gaussian noise for vectors of reals: on a grid, so that no floating-point number carries noise.
 ///
-/// A value is rounded to the nearest multiple of [`granularity`](Self::granularity), a power of two, and a multiple of it is
-/// added that is drawn from the [discrete Gaussian](DiscreteGaussian). What is done with the sum after that, such as rounding it
-/// to an `f32`, depends on nothing but the sum, and so gives nothing away.
+/// A value is rounded to the nearest multiple of [`granularity`](Self::granularity), a power of two, and a multiple
+/// of it is added that is drawn from the [discrete Gaussian](DiscreteGaussian). What is done with the sum after that,
+/// such as rounding it to an `f32`, depends on nothing but the sum, and so gives nothing away.
 ///
 /// # Privacy
-/// Rounding moves each of `dimension` values by at most half a step, so two vectors that were `sensitivity` apart come to be at
-/// most `sensitivity + granularity * sqrt(dimension)` apart. The noise is that much larger: `sigma` is the noise multiplier
-/// times this length. The step is 2^-26 of the noise or finer, so for a million values it is by 1 part in 60,000, and for a billion by 1 in 2,000.
+/// Rounding moves each of `dimension` values by at most half a step, so two vectors that were `sensitivity` apart
+/// come to be at most `sensitivity + granularity * sqrt(dimension)` apart. The noise is that much larger: `sigma` is
+/// the noise multiplier times this length. The step is 2^-26 of the noise or finer, so for a million values it is by
+/// 1 part in 60,000, and for a billion by 1 in 2,000.
 ///
-/// Then the Rényi divergences are those of the Gaussian mechanism with this noise multiplier (Canonne et al., proposition 5), at
-/// each order. What is proven for the continuous Gaussian only, such as amplification by sampling, holds after
+/// Then the Rényi divergences are those of the Gaussian mechanism with this noise multiplier (Canonne et al., section
+/// 2), at each order. What is proven for the continuous Gaussian only, such as amplification by sampling, holds after
 /// [`distance`](Self::distance) has been allowed for.
 ///
 /// # Examples
@@ -34,7 +35,8 @@ const MOST_STEPS: f64 = 1_152_921_504_606_846_976.0;
 /// ```
 ///
 /// # References
-/// Mironov, *On significance of the least significant bits for differential privacy*, CCS 2012; Canonne, Kamath, Steinke, NeurIPS 2020.
+/// Mironov, *On significance of the least significant bits for differential privacy*, CCS 2012; Canonne, Kamath,
+/// Steinke, NeurIPS 2020.
 #[derive(Debug)]
 pub struct GridNoise {
     noise: DiscreteGaussian,
@@ -43,7 +45,8 @@ pub struct GridNoise {
 }
 
 impl GridNoise {
-    /// Noise for vectors of `dimension` values in all, of which one unit changes the Euclidean norm by at most `sensitivity`.
+    /// Noise for vectors of `dimension` values in all, of which one unit changes the Euclidean norm by at most
+    /// `sensitivity`.
     ///
     /// # Errors
     /// [`SamplerError::Variance`] when the noise has no place among the normal numbers of an `f64`.
@@ -86,12 +89,13 @@ impl GridNoise {
         self.granularity
     }
 
-    /// An upper bound of the statistical distance of a noised vector from one that is noised with the continuous Gaussian, in steps,
-    /// and rounded: below `sqrt(dimension) 2^-55`.
+    /// An upper bound of the statistical distance of a noised vector from one that is noised with the continuous
+    /// Gaussian, in steps, and rounded: below `sqrt(dimension) 2^-55`.
     ///
-    /// Per value the two distributions' ratio is `1 + (x^2 - 1) / (24 s^2)` and higher terms, for `s` steps of standard deviation and `x` of them
-    /// off. So the divergence is at most `1 / (24 s^2)^2` per value, and the distance of whole vectors at most the square root of half their
-    /// sum. Add `(1 + exp(epsilon))` times it to delta where a guarantee is taken from the continuous Gaussian.
+    /// Per value the two distributions' ratio is `1 + (x^2 - 1) / (24 s^2)` and higher terms, for `s` steps of
+    /// standard deviation and `x` of them off. So the divergence is at most `1 / (24 s^2)^2` per value, and the
+    /// distance of whole vectors at most the square root of half their sum. Add `(1 + exp(epsilon))` times it to
+    /// delta where a guarantee is taken from the continuous Gaussian.
     #[must_use]
     pub fn distance(&self) -> f64 {
         (self.dimension as f64).sqrt() / (12.0 * self.noise.variance().to_f64())

@@ -11,8 +11,9 @@ const WORDS: usize = 512;
 /// It is a stream: a vector is given the same noise whole or cut into pieces that are noised one after another.
 ///
 /// # Security
-/// Whoever knows the seed knows the noise, and there is no privacy from them. Seed it with 32 bytes from the system for each
-/// release, and keep it no longer than that. The buffer is wiped when dropped; `rand_chacha` does not wipe the generator.
+/// Whoever knows the seed knows the noise, and there is no privacy from them. Seed it with 32 bytes from the system
+/// for each release, and keep it no longer than that. The buffer is wiped when dropped; `rand_chacha` does not wipe
+/// the generator.
 pub struct Keystream {
     generator: ChaCha20Rng,
     words: Box<[u64; WORDS]>,

@@ -11,7 +11,8 @@ use super::{
 const SMALL: f64 = 4_096.0;
 /// 2^64.
 const UNIT: f64 = 18_446_744_073_709_551_616.0;
-/// What arithmetic with `f64` is allowed to be off by, of the value: it is off by less than 2^-38 (see [`Poisson::exponent`]).
+/// What arithmetic with `f64` is allowed to be off by, of the value: it is off by less than 2^-38 (see
+/// [`Poisson::exponent`]).
 const ALLOWANCE: f64 = 1.0 / 1_073_741_824.0;
 
 /// The Poisson distribution of a mean that is a fraction.
@@ -35,9 +36,10 @@ impl Poisson {
 
     /// `-ln (p(k) / p(mode))` for a large mean.
     ///
-    /// With `x = (k - mean) / mean`, `ln p(k) = -mean ((1 + x) ln(1 + x) - x) - ln(k) / 2 - 1/(12 k) + constant`, off by at most
-    /// `1 / (360 k^3)`, which is below 2^-43. The difference of `k` and the mean is exact but for its fraction; every term is below 128 where
-    /// it is used and off by at most some 2^-50 of itself, and there are no logarithms but as series.
+    /// With `x = (k - mean) / mean`, `ln p(k) = -mean ((1 + x) ln(1 + x) - x) - ln(k) / 2 - 1/(12 k) + constant`, off
+    /// by at most `1 / (360 k^3)`, which is below 2^-43. The difference of `k` and the mean is exact but for its
+    /// fraction; every term is below 128 where it is used and off by at most some 2^-50 of itself, and there are no
+    /// logarithms but as series.
     fn exponent(&self, k: i64) -> Option<f64> {
         let (mean, mode) = (self.mean.to_f64(), self.mode as f64);
         let distance = (k - self.mode) as f64;

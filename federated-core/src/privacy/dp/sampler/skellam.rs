@@ -4,8 +4,8 @@ use super::{Keystream, SamplerError, Variance, poisson::Poisson, strips::Strips}
 
 /// The symmetric Skellam distribution: the difference of two Poisson numbers of mean `variance / 2`, each drawn exactly.
 ///
-/// It is closed under sums: the noise of several participants, added up, is Skellam noise of their variances' sum, which is
-/// not quite so of discrete Gaussians.
+/// It is closed under sums: the noise of several participants, added up, is Skellam noise of their variances' sum,
+/// which is not quite so of discrete Gaussians.
 ///
 /// # References
 /// Agarwal, Kairouz, Liu, *The Skellam mechanism for differentially private federated learning*, NeurIPS 2021.

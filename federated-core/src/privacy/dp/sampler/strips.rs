@@ -77,7 +77,8 @@ impl<S: Shape> Strips<S> {
         Self::with_edge(shape, EDGE)
     }
 
-    /// Strips out to where the distribution falls below `edge`: what it is changes how fast samples come, and nothing of them.
+    /// Strips out to where the distribution falls below `edge`: what it is changes how fast samples come, and nothing
+    /// of them.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of bits")]
     pub(super) fn with_edge(shape: S, edge: u128) -> Self {
         // 16 to 32 strips in a standard deviation.
@@ -154,8 +155,8 @@ impl<S: Shape> Strips<S> {
         self.refine(y, self.scale.into(), weight.into(), word.into(), keystream)
     }
 
-    /// `word` are the first 64 bits of a uniform number that is below `scale p(y) / (p(mode) weight)` or not: reads on until it
-    /// shows.
+    /// `word` are the first 64 bits of a uniform number that is below `scale p(y) / (p(mode) weight)` or not: reads
+    /// on until it shows.
     #[cold]
     #[inline(never)]
     fn refine(
@@ -201,8 +202,8 @@ impl<S: Shape> Strips<S> {
 }
 
 impl Tail {
-    /// The tail from `start` outward. Its blocks are so wide that the distribution at least halves over one: it does so where
-    /// that can be checked, half-way to the tail, and then everywhere beyond, as it is log-concave.
+    /// The tail from `start` outward. Its blocks are so wide that the distribution at least halves over one: it does
+    /// so where that can be checked, half-way to the tail, and then everywhere beyond, as it is log-concave.
     fn new(shape: &impl Shape, start: i64, outward: i64, half_way: i64, strip_bits: u32) -> Self {
         let inside = shape.mode() + outward * half_way;
         let mut bits = strip_bits + 3;

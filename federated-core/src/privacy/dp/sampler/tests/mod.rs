@@ -13,8 +13,8 @@ fn keystream(seed: u8) -> Keystream {
     Keystream::new(ChaCha20Rng::from_seed([seed; 32]))
 }
 
-/// Pearson's statistic of counts against expectations, as standard deviations of a normal (Wilson and Hilferty). Neighbouring cells are
-/// merged until at least 10 are expected in each.
+/// Pearson's statistic of counts against expectations, as standard deviations of a normal (Wilson and Hilferty).
+/// Neighbouring cells are merged until at least 10 are expected in each.
 fn deviations(cells: impl IntoIterator<Item = (f64, f64)>) -> f64 {
     let (mut statistic, mut count) = (0.0, 0.0);
     let (mut seen, mut expected) = (0.0, 0.0);
@@ -27,7 +27,8 @@ fn deviations(cells: impl IntoIterator<Item = (f64, f64)>) -> f64 {
             (seen, expected) = (0.0, 0.0);
         }
     }
-    // What is left over counts as a cell of its own, however few it expects: something there that should not be weighs much.
+    // What is left over counts as a cell of its own, however few it expects: something there that should not be
+    // weighs much.
     if expected > 0.0 {
         statistic += (seen - expected) * (seen - expected) / expected.max(1.0);
         count += 1.0;
