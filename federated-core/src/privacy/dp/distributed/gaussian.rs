@@ -1,4 +1,5 @@
 use super::{DistributedError, NoiseShare, RoundedNorms};
+use crate::privacy::dp::{AccountantError, RdpCurve};
 
 /// A share narrower than this many steps is refused: the sum of such shares is far from a discrete Gaussian, and its
 /// guarantee falls apart.
@@ -68,6 +69,14 @@ impl DistributedGaussian {
             order / 2.0 * (two / total.sqrt() + d.sqrt() * tau).powi(2),
         ];
         bounds.into_iter().fold(f64::INFINITY, f64::min) * UP
+    }
+
+    /// The divergences at the [default orders](RdpCurve::DEFAULT_ORDERS), to compose with those of other rounds.
+    ///
+    /// # Errors
+    /// [`AccountantError`], which these orders and divergences never cause.
+    pub fn curve(&self) -> Result<RdpCurve, AccountantError> {
+        RdpCurve::new(&RdpCurve::DEFAULT_ORDERS, |order| self.rdp(order))
     }
 }
 

@@ -1,4 +1,5 @@
 use super::{NoiseShare, RoundedNorms};
+use crate::privacy::dp::{AccountantError, RdpCurve};
 
 /// What the roundings of a bound are covered with.
 const UP: f64 = 1.0 + 1e-12;
@@ -42,5 +43,13 @@ impl DistributedSkellam {
         let fine = ((2.0 * order - 1.0) * two * two + 6.0 * one) / (4.0 * mu * mu);
         let coarse = 3.0 * one / (2.0 * mu);
         (order * two * two / (2.0 * mu) + fine.min(coarse)) * UP
+    }
+
+    /// The divergences at the [default orders](RdpCurve::DEFAULT_ORDERS), to compose with those of other rounds.
+    ///
+    /// # Errors
+    /// [`AccountantError`], which these orders and divergences never cause.
+    pub fn curve(&self) -> Result<RdpCurve, AccountantError> {
+        RdpCurve::new(&RdpCurve::DEFAULT_ORDERS, |order| self.rdp(order))
     }
 }

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use super::*;
-use crate::privacy::dp::{DiscreteGaussian, Keystream, Skellam};
+use crate::privacy::dp::{
+    Delta, DiscreteGaussian, Keystream, NoiseMultiplier, RdpCurve, SamplingRate, Skellam,
+};
 
 fn keystream(seed: u8) -> Keystream {
     Keystream::new(ChaCha20Rng::from_seed([seed; 32]))
@@ -47,6 +49,21 @@ fn a_divergence_is_that_of_the_gaussian_once_shares_are_wide() {
     assert!(is_near(gaussian.rdp(8.0), ideal) && gaussian.rdp(8.0) > ideal);
     assert!(skellam.rdp(8.0) > ideal && skellam.rdp(8.0) < 1.02 * ideal);
     assert!(skellam.rdp(7.5) >= skellam.rdp(8.0));
+}
+
+#[test]
+fn rounds_of_shared_noise_compose_to_an_epsilon() {
+    let share = NoiseShare::new(2_500.0 * 4.0, 100, 0.0).unwrap();
+    let gaussian = DistributedGaussian::new(share, norms()).unwrap().curve().unwrap();
+    let skellam = DistributedSkellam::new(share, norms()).curve().unwrap();
+    let delta = Delta::new(1e-5).unwrap();
+    // Shares this wide are as good as a Gaussian of multiplier 2.
+    let rate = SamplingRate::FULL;
+    let ideal =
+        RdpCurve::sampled_gaussian(NoiseMultiplier::new(2.0).unwrap(), rate).times(10).epsilon(delta).epsilon;
+    let found = [gaussian, skellam].map(|curve| curve.times(10).epsilon(delta).epsilon);
+    assert!(found[0] >= ideal && found[0] < 1.001 * ideal, "{found:?} {ideal}");
+    assert!(found[1] >= found[0] && found[1] < 1.1 * ideal, "{found:?} {ideal}");
 }
 
 #[test]
