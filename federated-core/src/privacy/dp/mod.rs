@@ -13,6 +13,7 @@
 //! | `RDP(alpha)` | [`RdpCurve`] |
 
 pub mod accountant;
+pub mod ledger;
 pub mod quantities;
 
 pub use accountant::{
