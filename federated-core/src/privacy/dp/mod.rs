@@ -2,7 +2,8 @@
 //!
 //! Read in this order: the numbers everything is said in ([`quantities`]); what rounds of noise spend ([`accountant`]); the
 //! noise ([`sampler`]); what is clipped before it ([`mod@clip`]) and how the norm is found ([`adaptive`]); noise that is
-//! shared out ([`distributed`]), and noise that cancels over rounds ([`ftrl`]). `docs/differential-privacy.md` has the
+//! shared out ([`distributed`]), and noise that cancels over rounds ([`ftrl`]); what was spent, and what may still be
+//! ([`ledger`]). `docs/differential-privacy.md` has the
 //! formulas and what each bound assumes.
 //!
 //! | in the papers | here |
@@ -22,6 +23,7 @@ pub mod adaptive;
 pub mod clip;
 pub mod distributed;
 pub mod ftrl;
+pub mod ledger;
 pub mod quantities;
 pub mod sampler;
 

@@ -28,6 +28,9 @@ pub struct Composition {
 }
 
 impl Composition {
+    /// Nothing released.
+    pub const EMPTY: Self = Self { steps: Vec::new() };
+
     /// Adds rounds to what was released.
     pub fn push(&mut self, step: MechanismStep) {
         // Kinds that are full stay as they are; a further entry takes what is beyond 2^32 - 1 rounds.
