@@ -3,10 +3,12 @@
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use federated_proto::refusal::{MAX_MESSAGE_BYTES, Refusal};
+use federated_proto::{
+    details,
+    refusal::{MAX_MESSAGE_BYTES, Refusal},
+};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use tonic::Status;
 
 #[derive(Arbitrary, Debug)]
 struct Trailers {
@@ -29,7 +31,7 @@ fuzz_target!(|trailers: Trailers| {
     put("grpc-message", trailers.message);
     put("grpc-status-details-bin", trailers.details);
     put("federated-reason", trailers.reason);
-    let Some(status) = Status::from_header_map(&map) else { return };
+    let Some(status) = details::status(&map) else { return };
     let Some(refusal) = Refusal::from_status(&status) else { return };
     assert!(refusal.reason.len() <= 64 && refusal.reason.chars().all(|c| c == '\t' || !c.is_control()));
     assert!(refusal.message.len() <= MAX_MESSAGE_BYTES && !refusal.message.contains(char::is_control));

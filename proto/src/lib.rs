@@ -2,13 +2,14 @@
 //!
 //! Hostile bytes end here: what [`convert`] gives out is made of checked types. Read in this order: [`v1`] is what
 //! travels, [`convert`] turns it into core types and back, [`chunk`] cuts contents into chunks and puts them together,
-//! [`pieces`] and [`transfer`] move them without copying, [`refusal`] is how an error travels, and [`version`] how two
-//! minor versions meet.
+//! [`pieces`] and [`transfer`] move them without copying, [`refusal`] is how an error travels, [`details`] what is taken out of it, and
+//! [`version`] how two minor versions meet.
 
 #![forbid(unsafe_code)]
 
 pub mod chunk;
 pub mod convert;
+pub mod details;
 mod error;
 pub mod pieces;
 pub mod refusal;

@@ -16,7 +16,7 @@ use tokio_stream::Stream;
 use tonic::{Code, Status, body::Body};
 
 use crate::{
-    WireError,
+    WireError, details,
     pieces::{Carrier, Part, Pieces, framed, opening},
     v1,
 };
@@ -208,7 +208,7 @@ pub fn decode<M: Message + Default>(message: Bytes) -> Result<M, WireError> {
 
 /// The status in headers or trailers, when it is a refusal.
 fn refused(headers: &HeaderMap) -> Result<(), Status> {
-    match Status::from_header_map(headers) {
+    match details::status(headers) {
         Some(status) if status.code() != Code::Ok => Err(status),
         _ => Ok(()),
     }

@@ -1,18 +1,20 @@
 //! Attacks on secure aggregation, one test each: a coordinator or a participant that lies over the real wire. What is
 //! revealed is nothing: no new model comes of it, and nobody answers what would unmask an update.
 //!
-//! An arc that is cut out of the ring needs more than 255 participants: that one is played without a network, in
-//! `federated-core`'s `privacy::secagg::tests`.
+//! An arc that is cut out of the ring needs more than 255 participants: there are 300 of them for that one.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use federated_client::event::ParticipantEvent;
 use federated_core::{
     ids::ParticipantName,
-    privacy::secagg::{AgreementPublic, ParticipantMessage, RevealedShare},
+    privacy::secagg::{
+        AgreementPublic, Cohort, CoordinatorMessage, Header, ParticipantMessage, RevealedShare,
+    },
+    task::TrainTask,
 };
 use federated_proto::v1::{
     self, answer_session_request::Message as Answer, directive::Kind, secure_directive::Message as Told,
@@ -49,15 +51,23 @@ async fn lied_to(
     rounds: u32,
     lie: impl Fn(&ParticipantName, Kind) -> Vec<Kind> + Send + Sync + 'static,
 ) -> (v1::JobStatus, BTreeMap<String, String>) {
+    all_lied_to(&NAMES, &job(rounds), lie).await
+}
+
+async fn all_lied_to(
+    names: &[&str],
+    job: &Job,
+    lie: impl Fn(&ParticipantName, Kind) -> Vec<Kind> + Send + Sync + 'static,
+) -> (v1::JobStatus, BTreeMap<String, String>) {
     let federation = Federation::built(|builder| builder.dangerous_lie(Box::new(lie))).await;
-    let signatories = Signatories::enroll(&federation, &NAMES);
+    let signatories = Signatories::enroll(&federation, names);
     let mut operator = federation.operator().await;
-    let clients: Vec<Client> = NAMES
+    let clients: Vec<Client> = names
         .iter()
         .map(|name| Client::start_with(signatories.config(name), AddConstant::new(1.0, 10)))
         .collect();
-    operator.present(&NAMES).await;
-    operator.start(&job(rounds)).await;
+    operator.present(names).await;
+    operator.start(job).await;
     let status = operator.ended("heart").await;
     for client in clients {
         client.ended().await.unwrap();
@@ -121,6 +131,54 @@ async fn a_coordinator_that_leaves_all_but_one_out_gets_no_signature() {
     })
     .await;
     assert_nothing_revealed(&outcome, "SECAGG_SURVIVORS", &NAMES);
+}
+
+#[tokio::test]
+async fn a_coordinator_that_cuts_an_arc_out_of_the_ring_gets_no_signature() {
+    const COUNT: u32 = 300;
+    let names: Vec<String> = (0..COUNT).map(|site| format!("site-{site:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let job = Job {
+        quorum: 280,
+        attempts: 1,
+        secure_aggregation: format!(
+            "clip = 8.0\nmax_examples = 100\nmax_participants = {COUNT}\ngamma = 0.05\ndelta = 0.05\nmin_survivors = 200"
+        ),
+        model: model(9, 0.0),
+        ..Job::new("heart", COUNT)
+    };
+    // It knows the header and everyone's keys, and so the ring.
+    let (header, arc) = (OnceLock::new(), OnceLock::new());
+    let (status, said) = all_lied_to(&names, &job, move |_, mut kind| {
+        if let Kind::Train(task) = &kind {
+            let task = TrainTask::try_from(task.clone()).expect("its own task");
+            header.get_or_init(|| task.header().expect("a task with secure aggregation"));
+        }
+        match told(&mut kind) {
+            Some(Told::Roster(roster)) => {
+                let header: &Header = header.get().expect("tasks come first");
+                arc.get_or_init(|| {
+                    let Ok(CoordinatorMessage::Roster(roster)) = Told::Roster(roster.clone()).try_into()
+                    else {
+                        panic!("its own roster")
+                    };
+                    let cohort = Cohort::new(&header.to_bytes(), &header.terms, &roster).expect("a cohort");
+                    cohort.graph.neighbours(0).collect::<BTreeSet<u32>>()
+                });
+            }
+            Some(Told::Survivors(announced)) => {
+                let arc = arc.get().expect("the roster comes first");
+                announced.survivors.retain(|index| !arc.contains(index));
+                assert!(announced.survivors.len() > 200, "there would be enough");
+            }
+            _ => {}
+        }
+        vec![kind]
+    })
+    .await;
+    assert_eq!(status.state(), v1::JobState::Failed);
+    assert!(!status.history[0].completed);
+    assert!(said.len() > 20 && said.values().all(|reason| reason == "SECAGG_SURVIVORS"), "{said:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use federated_core::ids::ParticipantName;
 use federated_proto::{
     WireError,
     chunk::MAX_CHUNK_BYTES,
+    details::{PlainChannel, plain},
     pieces::Carrier,
     refusal::cut,
     transfer::{self, ChunkReader, Outgoing, ReadError},
@@ -11,7 +12,7 @@ use federated_proto::{
     version::{MINOR_MAX, MINOR_MIN},
 };
 use tokio_stream::Stream;
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 use tower::ServiceExt;
 
 use super::{ClientError, call::CallError};
@@ -67,7 +68,7 @@ impl Connection {
         &self.terms
     }
 
-    pub(super) fn client(&self) -> ParticipationClient<Channel> {
+    pub(super) fn client(&self) -> ParticipationClient<PlainChannel> {
         client(&self.link)
     }
 
@@ -121,8 +122,8 @@ impl Connection {
     }
 }
 
-fn client(link: &Link) -> ParticipationClient<Channel> {
-    ParticipationClient::new(link.channel())
+fn client(link: &Link) -> ParticipationClient<PlainChannel> {
+    ParticipationClient::new(plain(link.channel()))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE)
 }

@@ -6,6 +6,7 @@ use federated_proto::{
     WireError,
     chunk::{ChunkSequence, DEFAULT_CHUNK_BYTES, split},
     convert::ModelContent,
+    details::{PlainChannel, plain},
     v1::{self, operation_client::OperationClient, start_job_request::Part},
 };
 use hyper_util::rt::TokioIo;
@@ -13,7 +14,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Endpoint, Uri};
 
 use super::OperatorError;
 use crate::{config::OperatorConfig, identity::tls};
@@ -24,7 +25,7 @@ const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// An operator's connection to a coordinator.
 #[derive(Clone, Debug)]
 pub struct OperatorClient {
-    client: OperationClient<Channel>,
+    client: OperationClient<PlainChannel>,
 }
 
 impl OperatorClient {
@@ -55,7 +56,7 @@ impl OperatorClient {
             .connect_with_connector(connector)
             .await
             .map_err(|error| unreachable(innermost(&error)))?;
-        Ok(Self { client: OperationClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES) })
+        Ok(Self { client: OperationClient::new(plain(channel)).max_decoding_message_size(MAX_MESSAGE_BYTES) })
     }
 
     /// Starts a job: `job_toml` is the job file's text, `model` the initial model.
