@@ -44,6 +44,7 @@ pub(crate) fn train_in_one_place(
         encoding: Encoding::PLAIN,
         settings: Default::default(),
         secure: None,
+        privacy: None,
     };
     let layout = initial.layout().clone();
     let mut values = initial.values().to_vec();

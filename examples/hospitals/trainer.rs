@@ -137,6 +137,7 @@ mod tests {
             encoding: Encoding::PLAIN,
             settings: job.settings,
             secure: None,
+            privacy: None,
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{fault::Fault, ids::Digest};
 
 const MAGIC: &[u8; 4] = b"FEDC";
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 const HEADER: usize = 4 + 1 + 32;
 /// Largest payload that is read, in bytes: a bound on what a damaged length can make the reader allocate.
 const MAX_PAYLOAD: usize = 256 << 20;

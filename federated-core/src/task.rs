@@ -8,7 +8,10 @@ use crate::{
     compression::Encoding,
     ids::{Digest, Fingerprint, ParticipantName, TaskId, derive},
     model::ModelLayout,
-    privacy::secagg::{Header, Terms},
+    privacy::{
+        dp::{ledger::Adjacency, terms::PrivacyTerms},
+        secagg::{Header, Terms},
+    },
     strategy::{BatchSize, LocalWork},
 };
 
@@ -35,6 +38,8 @@ pub struct TrainTask {
     pub settings: BTreeMap<String, String>,
     /// How the update is to be masked; it goes as it is when `None`.
     pub secure: Option<Box<SecureTask>>,
+    /// What is done for differential privacy; nothing when `None`.
+    pub privacy: Option<PrivacyTerms>,
 }
 
 /// What a participant has to know to take part in secure aggregation.
@@ -54,7 +59,13 @@ impl TrainTask {
         Some(Header {
             task: self.id.clone(),
             model: self.model,
-            training: training_hash(self.rounds, &self.layout, &self.work, &self.settings),
+            training: training_hash(
+                self.rounds,
+                &self.layout,
+                &self.work,
+                &self.settings,
+                self.privacy.as_ref(),
+            ),
             terms: terms.clone(),
             deadline: *deadline,
         })
@@ -66,13 +77,16 @@ impl TrainTask {
 /// SHA-256 over `"flsa/v1 training\n"`, rounds (u32), tensors (their number as u32; of each its name with its length as u32
 /// in front, its dimensions' number as u32, each dimension as u64), epochs (u32), batch size (u32, 0 for all examples),
 /// learning rate (binary32), settings (their number as u32; of each its key and its value, lengths as u32 in front).
-/// Integers are little-endian.
+/// With differential privacy then follow `"dp"`, the placement's and the accountant's name, 0 or 1 for add-remove or
+/// replace-one (u8), steps (u32), and clip, noise multiplier, sampling rate, epsilon and delta (binary64). Integers are
+/// little-endian.
 #[must_use]
 pub fn training_hash(
     rounds: u32,
     layout: &ModelLayout,
     work: &LocalWork,
     settings: &BTreeMap<String, String>,
+    privacy: Option<&PrivacyTerms>,
 ) -> Fingerprint {
     let mut bytes = b"flsa/v1 training\n".to_vec();
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
@@ -98,6 +112,23 @@ pub fn training_hash(
     for (key, value) in settings {
         text(&mut bytes, key);
         text(&mut bytes, value);
+    }
+    if let Some(terms) = privacy {
+        bytes.extend_from_slice(b"dp");
+        text(&mut bytes, terms.placement().name());
+        text(&mut bytes, terms.accountant().name());
+        bytes.push(u8::from(terms.adjacency() == Adjacency::ReplaceOne));
+        bytes.extend_from_slice(&terms.steps().get().to_le_bytes());
+        let target = terms.target();
+        for number in [
+            terms.clip().get(),
+            terms.noise_multiplier().get(),
+            terms.sampling_rate().get(),
+            target.epsilon.get(),
+            target.delta.get(),
+        ] {
+            bytes.extend_from_slice(&number.to_bits().to_le_bytes());
+        }
     }
     Fingerprint::of(&bytes)
 }

@@ -8,11 +8,13 @@ use crate::{WireError, v1};
 /// Lowest minor version spoken here.
 pub const MINOR_MIN: u32 = 0;
 /// Highest minor version spoken here.
-pub const MINOR_MAX: u32 = 2;
+pub const MINOR_MAX: u32 = 3;
 /// The lowest minor version in which a task may ask for an encoded update.
 pub const MINOR_ENCODINGS: u32 = 1;
 /// The lowest minor version in which a task may ask for a masked update.
 pub const MINOR_SECURE_AGGREGATION: u32 = 2;
+/// The lowest minor version in which a task may ask for differential privacy.
+pub const MINOR_PRIVACY: u32 = 3;
 
 /// The highest minor version that both sides speak.
 ///
@@ -42,6 +44,6 @@ mod tests {
         assert_eq!(negotiate(&request(0, 7)), Ok(MINOR_MAX), "a newer peer that still speaks ours");
         assert_eq!(negotiate(&request(0, 0)), Ok(0), "an older peer");
         assert!(matches!(negotiate(&request(MINOR_MAX + 1, 7)), Err(WireError::Version { .. })));
-        assert!(matches!(negotiate(&request(3, 2)), Err(WireError::Range { .. })));
+        assert!(matches!(negotiate(&request(4, 3)), Err(WireError::Range { .. })));
     }
 }

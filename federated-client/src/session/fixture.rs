@@ -39,5 +39,6 @@ pub(crate) fn task(job: &str, round: u32) -> TrainTask {
         encoding: Encoding::PLAIN,
         settings: Default::default(),
         secure: None,
+        privacy: None,
     }
 }

@@ -50,6 +50,7 @@ fn task(model: &ModelParameters, seed: u64, epochs: u32, batch: BatchSize, learn
         encoding: Encoding::PLAIN,
         settings: Default::default(),
         secure: None,
+        privacy: None,
     }
 }
 

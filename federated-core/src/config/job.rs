@@ -10,6 +10,7 @@ use super::{
     aggregation::aggregation,
     compression::compression,
     parse_duration, parse_toml,
+    private::{Beside, differential_privacy},
     raw::{RawCohort, RawJob, RawStrategy, RawTimeouts},
     secure::{SecureConfig, secure_aggregation},
 };
@@ -17,6 +18,7 @@ use crate::{
     aggregate::AggregationRule,
     compression::Encoding,
     ids::{JobName, ParticipantName},
+    privacy::dp::terms::PrivacyTerms,
     round::{CohortPolicy, RunPlan, Timeouts},
     strategy::{BatchSize, FedAvg, FedSgd, LocalWork, Strategy},
 };
@@ -92,6 +94,8 @@ pub struct JobConfig {
     pub initial_model: String,
     /// How updates are aggregated securely, if they are.
     pub secure: Option<SecureConfig>,
+    /// What its rounds do for differential privacy, if they do anything.
+    pub privacy: Option<PrivacyTerms>,
     /// The `[training]` table, for the trainers: each value as text.
     pub settings: BTreeMap<String, String>,
 }
@@ -125,11 +129,16 @@ impl JobConfig {
         let secure = raw.privacy.secure_aggregation;
         let secure =
             secure.map(|raw| secure_aggregation(raw, &plan, aggregation, compression)).transpose()?;
+        let kind = strategy(&raw.strategy)?;
+        let metrics = secure.as_ref().is_some_and(|secure| !secure.terms.vector().metrics().is_empty());
+        let beside = Beside { plan: &plan, strategy: kind, aggregation, masked: secure.is_some(), metrics };
+        let privacy = raw.privacy.dp.map(|raw| differential_privacy(&raw, &beside)).transpose()?;
         Ok(Self {
             plan,
-            strategy: StrategyConfig { kind: strategy(&raw.strategy)?, aggregation },
+            strategy: StrategyConfig { kind, aggregation },
             compression,
             secure,
+            privacy,
             initial_model: raw.model.initial,
             settings: settings(raw.training)?,
         })

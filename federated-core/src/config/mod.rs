@@ -1,7 +1,7 @@
 //! Configuration files: TOML in, checked types out.
 //!
-//! Read in this order: `raw` mirrors a job file, [`JobConfig`] is what comes out, `aggregation` and
-//! `compression` and `secure` are a table of it each, [`ConfigError`] says what is wrong. [`CoordinatorAddress`], [`LogConfig`] and the parsers of TOML, durations and sizes
+//! Read in this order: `raw` mirrors a job file, [`JobConfig`] is what comes out, `aggregation`,
+//! `compression`, `secure` and `private` are a table of it each, [`ConfigError`] says what is wrong. [`CoordinatorAddress`], [`LogConfig`] and the parsers of TOML, durations and sizes
 //! serve every configuration file of the project; the coordinator's and the participant's own files are with those
 //! programs.
 
@@ -11,6 +11,7 @@ mod compression;
 mod error;
 mod job;
 mod log;
+mod private;
 mod raw;
 mod secure;
 mod value;

@@ -31,6 +31,22 @@ pub(super) struct RawJob {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPrivacy {
     pub secure_aggregation: Option<RawSecureAggregation>,
+    pub dp: Option<RawDifferentialPrivacy>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDifferentialPrivacy {
+    pub placement: String,
+    pub unit: Option<String>,
+    pub adjacency: Option<String>,
+    pub epsilon: f64,
+    pub delta: f64,
+    pub clip: f64,
+    pub noise_multiplier: Option<f64>,
+    pub sampling_rate: Option<f64>,
+    pub releases: Option<u32>,
+    pub accountant: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,10 +1,18 @@
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use super::JobTerms;
 use crate::{
     aggregate::AggregationRule,
     config::StrategyKind,
-    privacy::secagg::{Grouping, SealedShares},
+    privacy::{
+        dp::{
+            Target,
+            ledger::{Adjacency, PrivacyUnit},
+            most_rounds,
+            terms::PrivacyTerms,
+        },
+        secagg::{Grouping, SealedShares},
+    },
     round::{CohortPolicy, SecurePlan, Timeouts},
     strategy::{BatchSize, LocalWork},
 };
@@ -87,11 +95,14 @@ impl fmt::Display for Explanation<'_> {
             let keys: Vec<&str> = settings.keys().map(String::as_str).collect();
             writeln!(f, "trainers     get the settings {}", keys.join(", "))?;
         }
-        match plan.secure() {
-            None => {
+        match (plan.secure(), self.0.privacy.as_ref()) {
+            (None, None) => {
                 writeln!(f, "protection   the coordinator sees each update by itself; nothing is added to it")
             }
-            Some(secure) => secure_aggregation(f, secure, elements),
+            (secure, privacy) => {
+                secure.map_or(Ok(()), |secure| secure_aggregation(f, secure, elements))?;
+                privacy.map_or(Ok(()), |terms| differential_privacy(f, terms, plan.rounds()))
+            }
         }
     }
 }
@@ -123,6 +134,41 @@ impl Explanation<'_> {
         };
         writeln!(f, "combined     {combined}")
     }
+}
+
+fn differential_privacy(f: &mut fmt::Formatter<'_>, terms: &PrivacyTerms, rounds: NonZeroU32) -> fmt::Result {
+    let (placement, target, steps) = (terms.placement(), terms.target(), terms.steps());
+    let (unit, adjacency) = match (terms.unit(), terms.adjacency()) {
+        (PrivacyUnit::Record, Adjacency::AddRemove) => ("a record", "added or removed"),
+        (PrivacyUnit::Record, Adjacency::ReplaceOne) => ("a record", "replaced"),
+        (PrivacyUnit::Participant, Adjacency::AddRemove) => ("a participant", "added or removed"),
+        (PrivacyUnit::Participant, Adjacency::ReplaceOne) => ("a participant", "replaced"),
+    };
+    writeln!(
+        f,
+        "privacy      {placement} noise: whether {unit} was {adjacency} is hidden, with epsilon {} at delta {}",
+        target.epsilon, target.delta
+    )?;
+    writeln!(f, "             {}", placement.who_sees())?;
+    writeln!(
+        f,
+        "             each sum is clipped to {} a unit and has noise of {:.4} times that; {steps} sums a round, each unit in \
+         one with chance {}",
+        terms.clip(),
+        terms.noise_multiplier().get(),
+        terms.sampling_rate()
+    )?;
+    let pays = terms.budget().map(|budget| {
+        let target = Target { epsilon: budget.epsilon, delta: budget.delta };
+        let sums = most_rounds(budget.accountant, target, terms.counted_noise(), terms.sampling_rate());
+        sums.map_or(0, |sums| sums.get() / steps.get())
+    });
+    let pays = pays.unwrap_or(0);
+    writeln!(
+        f,
+        "             the budget pays for {pays} attempts at rounds (counted by \"{}\"), and the job has {rounds} rounds",
+        terms.accountant()
+    )
 }
 
 /// Keystream that a core makes in a second, in bytes: for an estimate, from a slow machine of today.

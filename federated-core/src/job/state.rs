@@ -254,6 +254,7 @@ impl Job {
             cohort_size,
             encoding: if encodings { self.terms.compression } else { Encoding::PLAIN },
             settings: self.terms.settings.clone(),
+            privacy: self.terms.privacy,
             secure: self.terms.plan.secure().map(|secure| {
                 Box::new(SecureTask {
                     terms: secure.terms.clone(),

@@ -119,4 +119,11 @@ pub enum Event {
         /// What was unmasked: whose updates, in which session, and which sum. Whoever is in none of them does not count.
         sums: Vec<GroupSum>,
     },
+    /// The privacy budget does not pay for an attempt that would have begun.
+    BudgetRefused {
+        /// The attempt.
+        task: TaskId,
+        /// Why, for the operator.
+        reason: String,
+    },
 }

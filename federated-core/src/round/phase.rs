@@ -166,6 +166,11 @@ pub enum AbandonReason {
         /// Who is out, and why.
         out: BTreeMap<ParticipantName, OutReason>,
     },
+    /// The privacy budget does not pay for the attempt: nobody was asked.
+    PrivacyBudget {
+        /// What is spent, and what the attempt would spend.
+        reason: String,
+    },
 }
 
 impl std::fmt::Display for AbandonReason {
@@ -179,6 +184,7 @@ impl std::fmt::Display for AbandonReason {
                 write!(f, "the deadline passed with {reported} updates, and the quorum is {quorum}")
             }
             Self::Aggregation { reason } => write!(f, "the updates could not be combined: {reason}"),
+            Self::PrivacyBudget { reason } => write!(f, "the privacy budget does not pay for it: {reason}"),
             Self::SecureAggregation { reason, out } => {
                 write!(f, "nothing was unmasked: {reason}")?;
                 out.iter().try_for_each(|(participant, reason)| write!(f, "; {participant} {reason}"))

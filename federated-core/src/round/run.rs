@@ -187,6 +187,7 @@ impl Run {
                 self.abandon(AbandonReason::Aggregation { reason }, now, &mut commands);
             }
             Event::Tick => {}
+            Event::BudgetRefused { task, reason } => self.refuse(&task, reason, now, &mut commands),
             Event::StopRequested { operator } => self.end(RunEnd::Stopped { operator }, &mut commands),
             Event::Held(hold) => self.hold = Some(hold),
             Event::Released => self.hold = None,
@@ -388,6 +389,17 @@ impl Run {
             self.attempt += 1;
             self.phase = RoundPhase::Gathering { not_before: now.after(self.plan.timeouts.retry) };
         }
+    }
+
+    /// Ends the run before an attempt that the budget does not pay for: no later one would cost less.
+    fn refuse(&mut self, task: &TaskId, reason: String, now: Timestamp, commands: &mut Vec<Command>) {
+        if *task != self.task() || !matches!(self.phase, RoundPhase::Training { .. }) {
+            return;
+        }
+        let reason = AbandonReason::PrivacyBudget { reason };
+        let summary = self.summary(Err(reason.clone()), now);
+        self.record(summary, commands);
+        self.end(RunEnd::Failed { reason }, commands);
     }
 
     /// Begins the round that a run ended in once more. A run that is not over, or has all its rounds, has nothing to

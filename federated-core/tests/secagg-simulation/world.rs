@@ -60,7 +60,7 @@ pub(crate) fn terms(setup: &Setup) -> JobTerms {
     let (name, timeouts) = (names::job().clone(), TEMPLATE.plan.timeouts());
     let plan = RunPlan::new(name, number(setup.rounds), number(setup.attempts), 7, cohort, timeouts);
     let work = TEMPLATE.strategy.build().local_work(RoundNumber::FIRST);
-    let training = training_hash(setup.rounds.into(), &TEMPLATE.layout, &work, &TEMPLATE.settings);
+    let training = training_hash(setup.rounds.into(), &TEMPLATE.layout, &work, &TEMPLATE.settings, None);
     let roster = setup.pinned.then(names::pinned);
     let secure = SecurePlan { terms: secure_terms(setup), grouping: Grouping::WHOLE, training, roster };
     JobTerms { plan: plan.expect("setups are sound").secured(secure), ..TEMPLATE.clone() }

@@ -6,7 +6,10 @@ use federated_core::{
     fault::{Fault, ReasonCode},
     ids::{Digest, JobName},
     job::ReplayError,
-    privacy::secagg::{MaskError, VectorError},
+    privacy::{
+        dp::SamplerError,
+        secagg::{MaskError, VectorError},
+    },
 };
 use federated_proto::WireError;
 
@@ -154,6 +157,12 @@ pub enum StoreError {
     /// Masks cannot be taken away.
     #[error(transparent)]
     Mask(#[from] MaskError),
+    /// Noise cannot be made.
+    #[error("the noise on the mean: {0}")]
+    Noise(#[from] SamplerError),
+    /// Noise is calibrated to a mean, and something else was to be made.
+    #[error("expected the mean where noise is added, found another rule")]
+    NoiseWithout,
     /// The sum of masked updates is not what it must be.
     #[error(transparent)]
     Vector(#[from] VectorError),
@@ -182,6 +191,8 @@ impl StoreError {
             Self::Aggregate(error) => error.fault(),
             Self::Mask(error) => error.fault(),
             Self::Vector(error) => error.fault(),
+            Self::Noise(error) => error.fault(),
+            Self::NoiseWithout => Fault::Bug,
         }
     }
 
@@ -204,7 +215,7 @@ impl StoreError {
             | Self::ObjectStore { .. }
             | Self::Log { .. }
             | Self::Record { .. } => ReasonCode::new("STORAGE_UNAVAILABLE"),
-            Self::Aggregate(_) | Self::Mask(_) | Self::Vector(_) => ReasonCode::new("INTERNAL"),
+            Self::Aggregate(_) | Self::Mask(_) | Self::Vector(_) | Self::Noise(_) | Self::NoiseWithout => ReasonCode::new("INTERNAL"),
         }
     }
 

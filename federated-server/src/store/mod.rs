@@ -36,5 +36,5 @@ pub use content::UpdateForm;
 pub use error::StoreError;
 pub use folder::Store;
 pub use models::{ModelWriter, StoredModel};
-pub use reduce::{Division, MaskedGroup, MaskedReduction, Reduction, Unmasked};
+pub use reduce::{Division, MaskedGroup, MaskedReduction, MeanNoise, Reduction, Unmasked};
 pub use updates::PartialUpdate;

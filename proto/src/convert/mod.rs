@@ -5,6 +5,7 @@
 
 mod encoding;
 mod model;
+mod privacy;
 mod result;
 mod secagg;
 mod task;

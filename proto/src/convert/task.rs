@@ -29,6 +29,7 @@ impl v1::TrainTask {
             remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
             encoding: encoding::to_wire(task.encoding),
             secure_aggregation: task.secure.as_deref().map(Into::into),
+            privacy: task.privacy.as_ref().map(Into::into),
         }
     }
 }
@@ -56,6 +57,7 @@ impl TryFrom<v1::TrainTask> for TrainTask {
             encoding: encoding::from_wire("train.encoding", wire.encoding)?,
             settings: wire.settings,
             secure: wire.secure_aggregation.map(TryInto::try_into).transpose()?.map(Box::new),
+            privacy: wire.privacy.map(TryInto::try_into).transpose()?,
         })
     }
 }
@@ -81,6 +83,7 @@ mod tests {
             encoding: "top-k:0.01+zstd".parse().unwrap(),
             settings: [("optimizer".to_owned(), "sgd".to_owned())].into(),
             secure: None,
+            privacy: None,
         }
     }
 

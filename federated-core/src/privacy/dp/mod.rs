@@ -1,10 +1,10 @@
 //! Differential privacy: what is released says little about any one unit, and how little is counted.
 //!
 //! Read in this order: the numbers everything is said in ([`quantities`]); what rounds of noise spend ([`accountant`]); the
-//! noise ([`sampler`]); what is clipped before it ([`mod@clip`]) and how the norm is found ([`adaptive`]); noise that is
-//! shared out ([`distributed`]), and noise that cancels over rounds ([`ftrl`]); what was spent, and what may still be
-//! ([`ledger`]). `docs/differential-privacy.md` has the
-//! formulas and what each bound assumes.
+//! noise ([`sampler`]); what is clipped before it ([`mod@clip`]) and how the norm is found ([`adaptive`]); noise on a mean of
+//! updates ([`central`]), noise that is shared out ([`distributed`]), and noise that cancels over rounds ([`ftrl`]); what was
+//! spent, and what may still be ([`ledger`]); what a job says about all this ([`terms`]).
+//! `docs/differential-privacy.md` has the formulas and what each bound assumes.
 //!
 //! | in the papers | here |
 //! |---|---|
@@ -20,19 +20,22 @@
 
 pub mod accountant;
 pub mod adaptive;
+pub mod central;
 pub mod clip;
 pub mod distributed;
 pub mod ftrl;
 pub mod ledger;
 pub mod quantities;
 pub mod sampler;
+pub mod terms;
 
 pub use accountant::{
     Accountant, AccountantError, Comparison, Composition, MechanismStep, RdpCurve, RdpEpsilon, Spent, Target,
     UnknownAccountant, least_noise, most_rounds,
 };
 pub use adaptive::{AdaptiveClipping, AdaptiveError};
+pub use central::CentralNoise;
 pub use clip::{ClipError, Clipped, Clipping, clip};
 pub use ftrl::{BandedSquareRoot, CorrelatedNoise};
 pub use quantities::{ClipNorm, Delta, Epsilon, NoiseMultiplier, QuantityError, SamplingRate};
-pub use sampler::{DiscreteGaussian, GridNoise, Keystream, SamplerError, Skellam, Variance};
+pub use sampler::{DiscreteGaussian, GridNoise, Keystream, NoiseSeed, SamplerError, Skellam, Variance};

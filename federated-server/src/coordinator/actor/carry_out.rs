@@ -8,16 +8,32 @@ use std::{
 use federated_core::{
     ids::{JobName, ParticipantName, TaskId},
     job::{Job, JobEvent},
-    privacy::secagg::{Groups, SumResult},
-    round::{Command, OutReason, Receipt, RoundSummary},
+    privacy::{
+        dp::terms::Placement,
+        secagg::{Groups, SumResult},
+    },
+    round::{Command, OutReason, Receipt, RoundPhase, RoundSummary},
 };
 use federated_proto::{
     v1::{self, directive::Kind},
-    version::{MINOR_ENCODINGS, MINOR_SECURE_AGGREGATION},
+    version::{MINOR_ENCODINGS, MINOR_PRIVACY, MINOR_SECURE_AGGREGATION},
 };
 
-use super::{Actor, blocking, combine::Combination};
+use super::{
+    Actor, blocking,
+    combine::{CentralTerms, Combination},
+};
 use crate::coordinator::status;
+
+/// The noise that the coordinator adds to the mean of a job's updates, if it is it who does.
+fn central(job: &Job) -> Option<CentralTerms> {
+    let terms = job.terms().privacy.filter(|terms| terms.placement() == Placement::Central)?;
+    let asked = match job.run().phase() {
+        RoundPhase::Aggregating { cohort_size, .. } => u32::try_from(*cohort_size).unwrap_or(u32::MAX),
+        _ => return None,
+    };
+    Some(CentralTerms { terms, asked })
+}
 
 impl Actor {
     pub(super) fn carry_out(&mut self, name: &JobName, command: Command) {
@@ -26,8 +42,13 @@ impl Actor {
             // What came in the same batch may have closed the round.
             Command::Dispatch { participant, task, deadline } if job.run().expects(&participant, &task) => {
                 let minor = self.sessions.minor(&participant);
-                if job.terms().plan.secure().is_some() && minor < MINOR_SECURE_AGGREGATION {
-                    return self.speaks_too_little(participant, task, minor);
+                let needed = if job.terms().privacy.is_some() {
+                    Some(("differential privacy", MINOR_PRIVACY))
+                } else {
+                    job.terms().plan.secure().map(|_| ("secure aggregation", MINOR_SECURE_AGGREGATION))
+                };
+                if let Some((what, needed)) = needed.filter(|(_, needed)| minor < *needed) {
+                    return self.speaks_too_little(participant, task, (what, needed, minor));
                 }
                 // An older participant would not see which encoding is asked for, and sends plain values.
                 let encodings = minor >= MINOR_ENCODINGS;
@@ -70,11 +91,15 @@ impl Actor {
         }
     }
 
-    /// A participant of an older version does not know secure aggregation, and would send its update in the clear.
-    fn speaks_too_little(&mut self, participant: ParticipantName, task: TaskId, minor: u32) {
-        let message = format!(
-            "expected minor version {MINOR_SECURE_AGGREGATION} for secure aggregation, found {minor}; update the participant"
-        );
+    /// A participant of an older version does not know what protects its update, and would send it without.
+    fn speaks_too_little(
+        &mut self,
+        participant: ParticipantName,
+        task: TaskId,
+        (what, needed, found): (&str, u32, u32),
+    ) {
+        let message =
+            format!("expected minor version {needed} for {what}, found {found}; update the participant");
         let reason = OutReason::Refused { code: "VERSION_UNSUPPORTED".to_owned(), message };
         self.failed(participant, task, reason);
     }
@@ -97,6 +122,7 @@ impl Actor {
             masked: session.zip(plan.secure().map(|secure| secure.terms.vector().clone())),
             quorum: plan.cohort().quorum,
             verify,
+            noise: central(job),
         };
         tokio::spawn(async move {
             let result = blocking(move || Ok(combination.run(&store)));

@@ -10,17 +10,22 @@ use federated_core::{
     aggregate::{Aggregation, Aggregator},
     ids::{Digest, ParticipantName, TaskId},
     model::ModelLayout,
-    privacy::secagg::{
-        CoordinatorProtocol as _, CoordinatorSession, GroupSum, Groups, Mask, MaskError, PreparedMask,
-        SessionId, UnmaskError, Unmasking, VectorPlan,
+    privacy::{
+        dp::{CentralNoise, NoiseSeed, terms::PrivacyTerms},
+        secagg::{
+            CoordinatorProtocol as _, CoordinatorSession, GroupSum, Groups, Mask, MaskError, PreparedMask,
+            SessionId, UnmaskError, Unmasking, VectorPlan,
+        },
     },
     round::Receipt,
     strategy::Strategy,
 };
+use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
 
 use crate::{
     coordinator::message::{Published, Summed},
-    store::{Division, MaskedGroup, MaskedReduction, Reduction, Store},
+    store::{Division, MaskedGroup, MaskedReduction, MeanNoise, Reduction, Store},
 };
 
 /// What is combined.
@@ -37,6 +42,15 @@ pub(super) struct Combination {
     pub(super) quorum: NonZeroU32,
     /// Whether each update is compared with its digest first.
     pub(super) verify: bool,
+    /// What hides each participant in the mean, if the coordinator adds noise to it.
+    pub(super) noise: Option<CentralTerms>,
+}
+
+/// How much noise the coordinator adds, and over how many who were asked.
+#[derive(Clone, Copy)]
+pub(super) struct CentralTerms {
+    pub(super) terms: PrivacyTerms,
+    pub(super) asked: u32,
 }
 
 impl Combination {
@@ -51,7 +65,9 @@ impl Combination {
     fn read(&self, store: &Store) -> Result<Published, String> {
         let Self { task, layout, base, strategy, contributions, verify, .. } = self;
         let (base, strategy, division, verify) = (*base, strategy.as_ref(), Division::default(), *verify);
-        let reduction = Reduction { task, layout, base, contributions, strategy, division, verify };
+        let noise = self.noise.map(|noise| noise.mechanism(layout.elements())).transpose()?;
+        let noise = noise.as_ref().map(|(mechanism, seed)| MeanNoise { mechanism, seed });
+        let reduction = Reduction { task, layout, base, contributions, strategy, division, verify, noise };
         let model = reduction.run(store).map_err(|error| error.to_string())?;
         Ok(Published { model, sum: None })
     }
@@ -124,6 +140,17 @@ impl Combination {
             .collect();
         let id = session.id().ok_or(UnmaskFailure::NoCohort)?;
         Ok((id, MaskedGroup { survivors, masks }))
+    }
+}
+
+impl CentralTerms {
+    /// The noise of one mean, with a seed of its own.
+    fn mechanism(self, elements: u64) -> Result<(CentralNoise, NoiseSeed), String> {
+        let (multiplier, clip) = (self.terms.noise_multiplier(), self.terms.clip());
+        let noise = CentralNoise::new(multiplier, clip, self.asked, elements).map_err(|error| error.to_string())?;
+        let mut seed = Zeroizing::new([0; 32]);
+        SystemRandom::new().fill(&mut *seed).map_err(|_| "the system gives no randomness for noise".to_owned())?;
+        Ok((noise, NoiseSeed::new(seed)))
     }
 }
 

@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 use federated_core::{
     ids::{Digest, JobName, ParticipantName, TaskId},
     job::JobEvent,
-    privacy::secagg::{MessageAdmission, ParticipantMessage},
-    round::{Admission, AnswerError, Event, OutReason, Receipt},
+    metrics::Metrics,
+    privacy::{
+        dp::{ledger::PrivacyUnit, terms::PrivacyTerms},
+        secagg::{MessageAdmission, ParticipantMessage},
+    },
+    round::{Admission, AnswerError, Event, OutReason, Receipt, UpdateKind},
+    update::ExampleCount,
 };
 use federated_proto::{
     convert::UpdateHeader,
@@ -89,7 +94,10 @@ impl Actor {
     }
 
     pub(super) fn stored(&mut self, participant: ParticipantName, header: UpdateHeader, reply: Reply<()>) {
-        let UpdateHeader { task, content, bytes, kind, .. } = header;
+        let UpdateHeader { task, content, bytes, mut kind, .. } = header;
+        if let Some(privacy) = self.jobs.get(&task.job).and_then(|job| job.terms().privacy) {
+            kind = as_noted(kind, &privacy);
+        }
         // The round may have closed while the bytes came.
         let admitted = self.admit(&participant, &task, content);
         if matches!(admitted, Ok(Admitted::Welcome(_))) {
@@ -135,5 +143,18 @@ impl Actor {
         } else {
             tracing::debug!(%participant, %task, "{reason}, though not at work on it");
         }
+    }
+}
+
+/// What is noted of an update in a job with differential privacy: nothing beside it, as nothing beside it has noise. Where
+/// participants are hidden all updates weigh the same.
+fn as_noted(kind: UpdateKind, privacy: &PrivacyTerms) -> UpdateKind {
+    match kind {
+        UpdateKind::Open { encoding, examples, .. } => {
+            let hidden = privacy.unit() == PrivacyUnit::Participant;
+            let examples = if hidden { ExampleCount::ONE } else { examples };
+            UpdateKind::Open { encoding, examples, metrics: Metrics::new() }
+        }
+        UpdateKind::Masked => UpdateKind::Masked,
     }
 }

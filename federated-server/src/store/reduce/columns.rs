@@ -14,6 +14,8 @@ const GRAIN: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) examples: ExampleCount,
+    /// What its values are multiplied with.
+    pub(super) factor: f32,
     pub(super) values: Values,
 }
 
@@ -72,6 +74,12 @@ impl Columns {
         Self { updates: pick(self.updates), ..self }
     }
 
+    /// The same with each update multiplied with its factor.
+    pub(super) fn scaled(mut self, factors: impl IntoIterator<Item = f32>) -> Self {
+        self.updates.iter_mut().zip(factors).for_each(|(update, factor)| update.factor = factor);
+        self
+    }
+
     /// Reads a block of every update.
     pub(super) fn read<'a>(
         &self,
@@ -85,6 +93,9 @@ impl Columns {
             match &update.values {
                 Values::Plain(update) => update.read_exact_at(bytes_of_mut(values), start * 4)?,
                 Values::Encoded(update) => update.read(block, values, &mut scratch.decoding)?,
+            }
+            if update.factor < 1.0 {
+                values.iter_mut().for_each(|value| *value *= update.factor);
             }
         }
         let weighted =

@@ -2,12 +2,13 @@
 //!
 //! Read in this order: [`Reduction`] is the whole, `columns` reads the same stretch of every update, `encoded`
 //! those that must be decoded, `in_order` does the stretches on all cores and hands on the results in their order.
-//! [`MaskedReduction`] is the same for updates that are masked.
+//! `noised` clips updates and adds noise to their mean. [`MaskedReduction`] is the same for updates that are masked.
 
 mod columns;
 mod encoded;
 mod in_order;
 mod masked;
+mod noised;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use federated_core::{
     model::{ModelLayout, bytes_of, bytes_of_mut, check_values},
     round::{Receipt, UpdateKind},
     strategy::Strategy,
+    update::ExampleCount,
 };
 use federated_proto::WireError;
 
@@ -32,7 +34,10 @@ use super::{
     spool::{self, SpooledUpdate},
 };
 
-pub use self::masked::{MaskedGroup, MaskedReduction, Unmasked};
+pub use self::{
+    masked::{MaskedGroup, MaskedReduction, Unmasked},
+    noised::MeanNoise,
+};
 
 /// Combines the updates of an attempt with the model they started from.
 ///
@@ -57,6 +62,8 @@ pub struct Reduction<'a> {
     /// Whether each update is compared with its digest first: what lay on the disk while no coordinator ran may have
     /// been changed. That takes a second for each few GB.
     pub verify: bool,
+    /// What hides each participant in the result, if anything does.
+    pub noise: Option<MeanNoise<'a>>,
 }
 
 /// How a reduction is divided. It changes nothing in the result.
@@ -96,7 +103,12 @@ impl Reduction<'_> {
         let updates = self.contributions.iter().map(open).collect::<Result<_, StoreError>>()?;
         let columns = Columns::new(updates, self.layout.elements(), self.division.held);
         match self.strategy.aggregation() {
-            Aggregation::Linear(aggregator) => self.combine(store, &base, &columns, aggregator),
+            Aggregation::Linear(aggregator) => match self.noise {
+                None => self.combine(store, &base, &columns, aggregator),
+                Some(noise) => self.combine_noised(store, &base, columns, aggregator, noise),
+            },
+            // Noise is calibrated to a mean.
+            _ if self.noise.is_some() => Err(StoreError::NoiseWithout),
             Aggregation::Columns(aggregator) => self.combine(store, &base, &columns, aggregator),
             Aggregation::Selection(selector) => {
                 let chosen = self.choose(&columns, selector)?;
@@ -128,7 +140,9 @@ impl Reduction<'_> {
             let name = format!("{}/{participant}", self.task).into();
             Values::Encoded(EncodedUpdate::open(update, name, *encoding, self.layout.elements())?)
         };
-        Ok(Column { examples: *examples, values })
+        // In a mean with noise all weigh the same: a weight would tell.
+        let examples = if self.noise.is_some() { ExampleCount::ONE } else { *examples };
+        Ok(Column { examples, factor: 1.0, values })
     }
 
     /// The pass over all columns that finds out which updates count.
@@ -157,12 +171,25 @@ impl Reduction<'_> {
         columns: &Columns,
         aggregator: &A,
     ) -> Result<Digest, StoreError> {
+        self.combine_with(store, base, columns, aggregator, |_, _| Ok(()))
+    }
+
+    /// The same, with something done to each block of the combined update; the block is told by its number.
+    fn combine_with<A: Aggregator + ?Sized>(
+        &self,
+        store: &Store,
+        base: &StoredModel,
+        columns: &Columns,
+        aggregator: &A,
+        change: impl Fn(u64, &mut [f32]) -> Result<(), StoreError> + Sync,
+    ) -> Result<Digest, StoreError> {
         let mut writer = store.new_model(self.task.job.as_str())?;
         let make = |scratch: &mut Scratch, block| {
             let (start, length) = columns.place(block);
             let mut model = vec![0.0; length];
             base.read_exact_at(bytes_of_mut(&mut model), start * 4)?;
-            let combined = aggregator.combine(&columns.read(block, scratch)?)?;
+            let mut combined = aggregator.combine(&columns.read(block, scratch)?)?;
+            change(block, &mut combined)?;
             self.strategy.apply(&mut model, &combined);
             check_values(self.layout, start, &model).map_err(WireError::from)?;
             Ok(model)

@@ -68,8 +68,8 @@ impl Bench {
     fn run_divided(&self, aggregation: AggregationRule, division: Division) -> Result<Digest, StoreError> {
         let strategy = FedSgd { learning_rate: 0.1, aggregation };
         let Self { task, layout, base, contributions, .. } = self;
-        Reduction { task, layout, base: *base, contributions, strategy: &strategy, division, verify: true }
-            .run(&self.store)
+        let (base, strategy, noise) = (*base, &strategy, None);
+        Reduction { task, layout, base, contributions, strategy, division, verify: true, noise }.run(&self.store)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Noise: exact discrete distributions over a ChaCha20 keystream, for vectors of a billion elements.
 //!
-//! Read in this order: [`Keystream`], where the randomness comes from; [`Variance`], a parameter that is a fraction;
+//! Read in this order: [`Keystream`], where the randomness comes from, and [`NoiseSeed`], what it comes from; [`Variance`], a parameter that is a fraction;
 //! [`DiscreteGaussian`] and [`Skellam`], the distributions; [`GridNoise`], which noises real numbers with them. Below
 //! them: `strips`, the engine; `alias`, how it chooses; `exponential` and `interval`, the quick and the slow way to
 //! bound a probability.
@@ -43,6 +43,7 @@ mod grid;
 mod interval;
 mod keystream;
 mod poisson;
+mod seed;
 mod skellam;
 mod strips;
 #[cfg(test)]
@@ -53,5 +54,6 @@ pub use error::SamplerError;
 pub use gaussian::DiscreteGaussian;
 pub use grid::GridNoise;
 pub use keystream::Keystream;
+pub use seed::NoiseSeed;
 pub use skellam::Skellam;
 pub use variance::Variance;
