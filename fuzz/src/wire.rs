@@ -79,5 +79,6 @@ pub fn train_task(encoding: Encoding, secure: bool) -> TrainTask {
         encoding,
         settings: [("optimizer".to_owned(), "sgd".to_owned())].into(),
         secure: secure.then(|| Box::new(SecureTask { terms, deadline: Duration::from_secs(60) })),
+        privacy: None,
     }
 }

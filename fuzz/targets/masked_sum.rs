@@ -35,5 +35,5 @@ fuzz_target!(|input: Sum| {
     let Ok(totals) = plan.decode_prefix(prefix, survivors) else { return };
     assert!(totals.examples <= u64::from(survivors) * u64::from(max_examples));
     let mut means = vec![0.0; values.len() / modulus.bytes()];
-    let _ = plan.decode_values(&totals, 0, values, &mut means);
+    let _ = plan.decode_values(&totals, (0, means.len() as u64), values, &mut means);
 });

@@ -6,7 +6,14 @@ use federated_core::{
     compression::Encoding,
     ids::{Digest, RoundNumber, TaskId},
     model::{ModelLayout, TensorSpec},
-    privacy::secagg::{Fraction, Modulus, Terms, VectorPlan},
+    privacy::{
+        dp::{
+            Accountant, ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate,
+            ledger::Adjacency,
+            terms::{Placement, PrivacyTerms, Proposal},
+        },
+        secagg::{Fraction, Modulus, Terms, VectorPlan},
+    },
     strategy::{BatchSize, LocalWork},
     task::{SecureTask, TrainTask},
     update::ExampleCount,
@@ -24,6 +31,22 @@ pub(crate) fn secure_task() -> SecureTask {
     let fraction = |millionths| Fraction::from_millionths(millionths).unwrap();
     let terms = Terms::new(fraction(333_333), fraction(100_000), (3, 4), None, vector).unwrap();
     SecureTask { terms, deadline: Duration::from_secs(60) }
+}
+
+/// Noise of one clip norm of 1 on one sum a round.
+pub(crate) fn privacy(placement: Placement) -> PrivacyTerms {
+    let proposal = Proposal {
+        placement,
+        adjacency: Adjacency::AddRemove,
+        clip: ClipNorm::new(1.0).unwrap(),
+        noise_multiplier: NoiseMultiplier::new(1.0).unwrap(),
+        sampling_rate: SamplingRate::FULL,
+        steps: NonZeroU32::MIN,
+        epsilon: Epsilon::new(8.0).unwrap(),
+        delta: Delta::new(1e-5).unwrap(),
+        accountant: Accountant::Rdp,
+    };
+    proposal.check().unwrap()
 }
 
 /// The first attempt at a round of a job, in a cohort of four, with two local epochs.

@@ -8,7 +8,10 @@ use std::{
 
 use federated_core::{
     ids::{Digest, DigestBuilder},
-    privacy::secagg::{KeystreamBuffer, PreparedMask, RoundingSeed, VectorEncoder, VectorPlan},
+    privacy::{
+        dp::NoiseSeed,
+        secagg::{KeystreamBuffer, PreparedMask, RoundingSeed, VectorEncoder, VectorPlan},
+    },
     update::ClientUpdate,
 };
 
@@ -23,6 +26,8 @@ pub(crate) struct Masking<'a> {
     pub(crate) rounding: &'a RoundingSeed,
     /// The self mask and those shared with others, with the signs of this participant.
     pub(crate) masks: &'a [PreparedMask],
+    /// What this participant's share of noise is drawn from, where the plan has noise: for this vector alone.
+    pub(crate) noise: &'a NoiseSeed,
 }
 
 /// A masked update in the state folder: the vector as it travels, and nothing before it.
@@ -40,15 +45,19 @@ pub(crate) struct MaskedUpdate {
 impl MaskedUpdate {
     /// Encodes, masks and writes an update, a chunk of keystream at a time on so many cores, and digests it on the way.
     ///
-    /// The memory is about 4 MiB a core beside the update. The bytes are the same for any number of cores.
+    /// The memory is about 4 MiB a core beside the update. The bytes are the same for any number of cores; with noise, for the same seed of it.
     pub(super) fn write(
         path: &Path,
         update: &ClientUpdate,
         masking: Masking<'_>,
         cores: NonZero<usize>,
     ) -> Result<Self, StateError> {
-        let Masking { plan, rounding, masks } = masking;
-        let encoder = plan.encoder(update.examples, &update.metrics, update.delta.values(), rounding)?;
+        let Masking { plan, rounding, masks, noise } = masking;
+        let values = update.delta.values();
+        let encoder = match plan.noise() {
+            None => plan.encoder(update.examples, &update.metrics, values, rounding)?,
+            Some(_) => plan.noised_encoder(values, rounding, noise)?,
+        };
         let maker = Maker { plan, encoder, masks };
         let mut unmade = None;
         let written = files::put_with(path, |file| {

@@ -13,6 +13,12 @@ pub trait LocalTrainer: Send {
     /// How many local examples there are to train on: the participant's policy and preflight check ask.
     fn example_count(&self) -> u64;
 
+    /// Whether this trainer keeps to [`TrainTask::privacy`] where noise is added in each step, so that each record is hidden in
+    /// its updates. One that does not is given no such task: it would release what has no noise.
+    fn hides_records(&self) -> bool {
+        false
+    }
+
     /// Does the task, starting from `model`, which has the task's layout.
     ///
     /// The same task and model should give the same update: draw randomness from the task's seed. Look at `stop` often
@@ -31,6 +37,10 @@ pub trait LocalTrainer: Send {
 impl<T: LocalTrainer + ?Sized> LocalTrainer for Box<T> {
     fn example_count(&self) -> u64 {
         T::example_count(self)
+    }
+
+    fn hides_records(&self) -> bool {
+        T::hides_records(self)
     }
 
     fn train(

@@ -10,7 +10,7 @@ use super::{
     aggregation::aggregation,
     compression::compression,
     parse_duration, parse_toml,
-    private::{Beside, differential_privacy},
+    private::{Beside, differential_privacy, share_out},
     raw::{RawCohort, RawJob, RawStrategy, RawTimeouts},
     secure::{SecureConfig, secure_aggregation},
 };
@@ -133,6 +133,10 @@ impl JobConfig {
         let metrics = secure.as_ref().is_some_and(|secure| !secure.terms.vector().metrics().is_empty());
         let beside = Beside { plan: &plan, strategy: kind, aggregation, masked: secure.is_some(), metrics };
         let privacy = raw.privacy.dp.map(|raw| differential_privacy(&raw, &beside)).transpose()?;
+        let secure = match (secure, &privacy) {
+            (Some(secure), Some(terms)) => Some(share_out(secure, terms)?),
+            (secure, _) => secure,
+        };
         Ok(Self {
             plan,
             strategy: StrategyConfig { kind, aggregation },

@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use super::{ConfigError, job::at_least_one, raw::RawDifferentialPrivacy};
+use super::{ConfigError, SecureConfig, job::at_least_one, raw::RawDifferentialPrivacy};
 use crate::{
     aggregate::AggregationRule,
     config::StrategyKind,
@@ -198,6 +198,25 @@ fn releases(raw: &RawDifferentialPrivacy, plan: &RunPlan) -> Result<NonZeroU32, 
     Ok(given)
 }
 
+/// The same secure aggregation with noise that is shared out, if the terms say so.
+pub(super) fn share_out(secure: SecureConfig, terms: &PrivacyTerms) -> Result<SecureConfig, ConfigError> {
+    if terms.placement() != Placement::Distributed {
+        return Ok(secure);
+    }
+    let vector = secure.terms.vector();
+    #[expect(clippy::cast_possible_truncation, reason = "the clip of a masked value is an f32")]
+    let clip = terms.clip().get() as f32;
+    let path = "privacy.secure_aggregation.clip";
+    if vector.clip().to_bits() != clip.to_bits() {
+        let hint = "noise is calibrated to it";
+        let expected = format!("{clip}, as privacy.dp.clip");
+        return Err(ConfigError::value(path, expected, vector.clip(), hint));
+    }
+    let nonsense = |error| ConfigError::value(TABLE, "noise that can be shared out", error, "");
+    let terms = secure.terms.noised(terms.noise_multiplier()).map_err(nonsense)?;
+    Ok(SecureConfig { terms, ..secure })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::config::JobConfig;
@@ -235,6 +254,24 @@ mod tests {
         assert!(spare.noise_multiplier() > full.noise_multiplier());
         let given = terms(&format!("{LOCAL}\nnoise_multiplier = 0.5"));
         assert!((given.noise_multiplier().get() - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn noise_that_is_shared_out_is_in_the_masked_vector() {
+        let table = LOCAL.replace("local", "distributed");
+        let rest = SECURE.replace("max_examples = 100", "max_examples = 1");
+        let job = parse(FEDAVG, &rest, &table).unwrap();
+        let noise = job.secure.unwrap().terms.vector().noise().unwrap();
+        // Of four, three must stay, and one of these may be corrupt.
+        assert_eq!(noise.contributors.get(), 3);
+        assert_eq!(noise.multiplier, job.privacy.unwrap().noise_multiplier());
+        for (rest, expected) in [
+            (SECURE.to_owned(), "expected 1 example at most and no metrics where noise is shared out, found 100"),
+            (rest.replace("clip = 1.0", "clip = 2.0"), "secure_aggregation.clip: expected 1, as privacy.dp.clip, found 2"),
+        ] {
+            let found = parse(FEDAVG, &rest, &table).unwrap_err();
+            assert!(found.contains(expected), "{found}");
+        }
     }
 
     #[test]

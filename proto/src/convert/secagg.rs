@@ -3,10 +3,13 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use federated_core::{
     ids::ParticipantName,
-    privacy::secagg::{
-        AdvertiseKeys, AgreementPublic, Commitment, Consistency, CoordinatorMessage, Delivery, Fraction,
-        Index, Modulus, ParticipantMessage, RevealedShare, Roster, SealedShares, ShareKeys, Signature,
-        Signatures, Survivors, Terms, Unmask, VectorPlan,
+    privacy::{
+        dp::NoiseMultiplier,
+        secagg::{
+            AdvertiseKeys, AgreementPublic, Commitment, Consistency, CoordinatorMessage, Delivery, Fraction,
+            Index, Modulus, ParticipantMessage, RevealedShare, Roster, SealedShares, ShareKeys, Signature,
+            Signatures, Survivors, Terms, Unmask, VectorPlan,
+        },
     },
     task::SecureTask,
     update::ExampleCount,
@@ -31,6 +34,7 @@ impl From<&SecureTask> for v1::SecureAggregation {
             clip: vector.clip(),
             max_examples: vector.max_examples().get(),
             metrics: vector.metrics().clone(),
+            noise_multiplier: vector.noise().map_or(0.0, |noise| noise.multiplier.get()),
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -52,6 +56,12 @@ impl TryFrom<v1::SecureAggregation> for SecureTask {
         let cohort = (wire.min_cohort, wire.max_cohort);
         let terms = Terms::new(corrupt, dropouts, cohort, Some(wire.min_survivors), vector)
             .map_err(|error| unusable(&error))?;
+        let terms = if wire.noise_multiplier == 0.0 {
+            terms
+        } else {
+            let multiplier = NoiseMultiplier::new(wire.noise_multiplier).map_err(|error| unusable(&error))?;
+            terms.noised(multiplier).map_err(|error| unusable(&error))?
+        };
         Ok(Self { terms, deadline: Duration::from_millis(wire.deadline_ms) })
     }
 }

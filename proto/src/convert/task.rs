@@ -1,8 +1,12 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use federated_core::{
+    privacy::dp::{
+        NoiseMultiplier,
+        terms::{Placement, PrivacyTerms},
+    },
     strategy::{BatchSize, LocalWork},
-    task::TrainTask,
+    task::{SecureTask, TrainTask},
 };
 
 use super::{ModelContent, encoding, range, required};
@@ -46,6 +50,10 @@ impl TryFrom<v1::TrainTask> for TrainTask {
         let epochs =
             NonZeroU32::new(wire.local_epochs).ok_or_else(|| range("train.local_epochs", "at least 1", 0))?;
         let batch = NonZeroU32::new(wire.batch_size).map_or(BatchSize::All, BatchSize::Examples);
+        let secure: Option<Box<SecureTask>> =
+            wire.secure_aggregation.map(TryInto::try_into).transpose()?.map(Box::new);
+        let privacy: Option<PrivacyTerms> = wire.privacy.map(TryInto::try_into).transpose()?;
+        check_noise(secure.as_deref(), privacy.as_ref())?;
         Ok(Self {
             id: required("train.id", wire.id)?.try_into()?,
             rounds: wire.rounds,
@@ -56,10 +64,23 @@ impl TryFrom<v1::TrainTask> for TrainTask {
             cohort_size: wire.cohort_size,
             encoding: encoding::from_wire("train.encoding", wire.encoding)?,
             settings: wire.settings,
-            secure: wire.secure_aggregation.map(TryInto::try_into).transpose()?.map(Box::new),
-            privacy: wire.privacy.map(TryInto::try_into).transpose()?,
+            secure,
+            privacy,
         })
     }
+}
+
+/// Noise that is shared out is in the masked vector, as much of it as is said to be counted.
+fn check_noise(secure: Option<&SecureTask>, privacy: Option<&PrivacyTerms>) -> Result<(), WireError> {
+    let shared = secure.and_then(|secure| secure.terms.vector().noise()).map(|noise| noise.multiplier);
+    let counted = privacy
+        .filter(|terms| terms.placement() == Placement::Distributed)
+        .map(PrivacyTerms::noise_multiplier);
+    if shared == counted {
+        return Ok(());
+    }
+    let said = |noise: Option<NoiseMultiplier>| noise.map_or("none".to_owned(), |noise| noise.to_string());
+    Err(range("train.secure_aggregation.noise_multiplier", said(counted), said(shared)))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Header {
     ///
     /// `"flsa/v1 header\n"`, job, round (u32), attempt (u32), model (32 bytes), training (32 bytes), fewest and most
     /// participants, gamma and delta in millionths, fewest survivors, modulus bits, clip (binary32), most examples (u32
-    /// each), metrics (their number as u32, then name and bound (binary64) of each), 0 (u8: no noise is added), deadline
+    /// each), metrics (their number as u32, then name and bound (binary64) of each), 0 (u8: no noise is added), or 1 and the noise's multiplier (binary64) and contributors (u32); deadline
     /// in milliseconds (u64).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -57,7 +57,14 @@ impl Header {
             bytes.text(name);
             bytes.0.extend_from_slice(&bound.to_bits().to_le_bytes());
         }
-        bytes.0.push(0);
+        match vector.noise() {
+            None => bytes.0.push(0),
+            Some(noise) => {
+                bytes.0.push(1);
+                bytes.0.extend_from_slice(&noise.multiplier.get().to_bits().to_le_bytes());
+                bytes.number(noise.contributors.get());
+            }
+        }
         let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         bytes.0.extend_from_slice(&milliseconds.to_le_bytes());
         bytes.0

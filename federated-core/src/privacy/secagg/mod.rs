@@ -66,4 +66,4 @@ pub use roster::{Cohort, PinnedRoster, RosterError};
 pub use seal::{SealError, SealedShares, SharePair, open, seal};
 pub use shamir::{ShamirError, ShareValue, combine, split};
 pub use terms::{Terms, TermsError};
-pub use vector::{LEAST_VALUE_BITS, Totals, VectorEncoder, VectorError, VectorPlan};
+pub use vector::{LEAST_VALUE_BITS, Totals, VectorEncoder, VectorError, VectorNoise, VectorPlan};

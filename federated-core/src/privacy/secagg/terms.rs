@@ -1,7 +1,12 @@
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Fraction, ParameterError, Parameters, VectorPlan};
-use crate::fault::Fault;
+use super::{Fraction, ParameterError, Parameters, VectorError, VectorNoise, VectorPlan};
+use crate::{
+    fault::Fault,
+    privacy::dp::{NoiseMultiplier, distributed::NoiseShare},
+};
 
 /// Why terms cannot be safe.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -91,6 +96,20 @@ impl Terms {
             return Err(TermsError::Vector { most: max_cohort, found: vector.max_participants() });
         }
         Ok(Self { corrupt, dropouts, min_cohort, max_cohort, min_survivors, vector })
+    }
+
+    /// The same with noise of this multiplier on each sum, which is divided among those who are sure to add their share: the
+    /// fewest survivors without the share of them that may be corrupt.
+    ///
+    /// # Errors
+    /// [`VectorError`] when vectors do not go with noise.
+    pub fn noised(self, multiplier: NoiseMultiplier) -> Result<Self, VectorError> {
+        let corrupt = f64::from(self.corrupt.millionths()) / 1e6;
+        // The variance is of no matter here: who divides it is.
+        let contributors = NoiseShare::new(1.0, self.min_survivors, corrupt)?.contributors();
+        let contributors = NonZeroU32::new(contributors).unwrap_or(NonZeroU32::MIN);
+        let vector = self.vector.noised(VectorNoise { multiplier, contributors })?;
+        Ok(Self { vector, ..self })
     }
 
     /// The parameters for a roster of so many.

@@ -10,11 +10,15 @@
 //! modulus' bits: it cannot wrap. Numbers are rounded up or down by chance so that they are right on average, and stand
 //! in two's complement.
 //!
-//! Read in this order: [`VectorPlan`] is what all must agree on, `encoder` makes a participant's vector, `sums` reads
+//! With noise all weigh the same, `clip` bounds the whole update, and each value has a discrete Gaussian added to it; `q` then
+//! leaves room for ten standard deviations of their sum.
+//!
+//! Read in this order: [`VectorPlan`] is what all must agree on, `encoder` makes a participant's vector, `noise` adds to it, `sums` reads
 //! the sum, [`error`](VectorError).
 
 mod encoder;
 mod error;
+mod noise;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -28,6 +32,7 @@ use crate::{metrics::Metrics, update::ExampleCount};
 
 pub use encoder::VectorEncoder;
 pub use error::VectorError;
+pub use noise::VectorNoise;
 pub use sums::Totals;
 
 /// Fewest bits that a participant's value may have: 8, so that a step is a 127th of the clip, as in the encoding
@@ -60,7 +65,7 @@ pub const LEAST_VALUE_BITS: u32 = 8;
 /// let (prefix, sums) = vector.split_at(plan.prefix_bytes());
 /// let totals = plan.decode_prefix(prefix, 1)?;
 /// let mut means = [0.0; 2];
-/// plan.decode_values(&totals, 0, sums, &mut means)?;
+/// plan.decode_values(&totals, (0, 2), sums, &mut means)?;
 /// assert_eq!(totals.examples, 400);
 /// assert!((means[0] - 0.5).abs() < 1e-6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,6 +79,7 @@ pub struct VectorPlan {
     max_participants: u32,
     metrics: BTreeMap<String, f64>,
     value_bits: u32,
+    noise: Option<VectorNoise>,
 }
 
 /// A plan that is not checked.
@@ -85,6 +91,7 @@ struct RawPlan {
     max_examples: ExampleCount,
     max_participants: u32,
     metrics: BTreeMap<String, f64>,
+    noise: Option<VectorNoise>,
 }
 
 impl VectorPlan {
@@ -123,7 +130,7 @@ impl VectorPlan {
             let (modulus, participants) = (modulus.bits(), max_participants);
             return Err(VectorError::ValueBits { modulus, participants, found: value_bits });
         }
-        Ok(Self { modulus, clip, max_examples, max_participants, metrics, value_bits })
+        Ok(Self { modulus, clip, max_examples, max_participants, metrics, value_bits, noise: None })
     }
 
     /// What elements are counted modulo.
@@ -211,13 +218,14 @@ impl TryFrom<RawPlan> for VectorPlan {
     type Error = VectorError;
 
     fn try_from(raw: RawPlan) -> Result<Self, VectorError> {
-        Self::new(raw.modulus, raw.clip, raw.max_examples, raw.max_participants, raw.metrics)
+        let plan = Self::new(raw.modulus, raw.clip, raw.max_examples, raw.max_participants, raw.metrics)?;
+        raw.noise.map_or(Ok(plan.clone()), |noise| plan.noised(noise))
     }
 }
 
 impl From<VectorPlan> for RawPlan {
     fn from(plan: VectorPlan) -> Self {
-        let VectorPlan { modulus, clip, max_examples, max_participants, metrics, .. } = plan;
-        Self { modulus, clip, max_examples, max_participants, metrics }
+        let VectorPlan { modulus, clip, max_examples, max_participants, metrics, noise, .. } = plan;
+        Self { modulus, clip, max_examples, max_participants, metrics, noise }
     }
 }

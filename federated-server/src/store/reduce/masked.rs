@@ -227,8 +227,14 @@ impl RunningSum {
         Self { survivors, chunk: Vec::new(), totals: None, sha256: Context::new(&SHA256) }
     }
 
-    /// The means of the values in a chunk that is complete, and without masks.
-    fn means(&mut self, plan: &VectorPlan, is_first: bool, value: u64) -> Result<Vec<f32>, StoreError> {
+    /// The means of the values in a chunk that is complete, and without masks; `place` is its first value, and how many values
+    /// the model has.
+    fn means(
+        &mut self,
+        plan: &VectorPlan,
+        is_first: bool,
+        place: (u64, u64),
+    ) -> Result<Vec<f32>, StoreError> {
         self.sha256.update(&self.chunk);
         let totals = match &self.totals {
             Some(totals) => totals,
@@ -241,7 +247,7 @@ impl RunningSum {
         let sums = if is_first { self.chunk.get(plan.prefix_bytes()..) } else { Some(&self.chunk[..]) };
         let sums = sums.unwrap_or_default();
         let mut means = vec![0.0; sums.len() / plan.modulus().bytes()];
-        plan.decode_values(totals, value, sums, &mut means)?;
+        plan.decode_values(totals, place, sums, &mut means)?;
         Ok(means)
     }
 }
@@ -265,7 +271,7 @@ impl Sum<'_> {
         let MaskedReduction { plan, layout, rule, strategy, .. } = self.reduction;
         let first = plan.modulus().chunk(chunk, self.reduction.elements()).start;
         let value = first.saturating_sub(plan.prefix_elements());
-        let means = self.groups.iter_mut().map(|group| group.means(plan, chunk == 0, value));
+        let means = self.groups.iter_mut().map(|group| group.means(plan, chunk == 0, (value, layout.elements())));
         let combined = combined(*rule, means.collect::<Result<_, _>>()?)?;
         let mut model = vec![0.0; combined.len()];
         self.base.read_exact_at(bytes_of_mut(&mut model), value * 4)?;

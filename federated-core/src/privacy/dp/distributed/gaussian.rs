@@ -57,6 +57,15 @@ impl DistributedGaussian {
         self.tau
     }
 
+    /// The noise multiplier of a Gaussian that hides no more: by the last of the three bounds, the divergence is at most `order / 2`
+    /// over its square, at every order.
+    #[must_use]
+    pub fn multiplier(&self) -> f64 {
+        let (d, two) = (self.norms.dimension(), self.norms.two());
+        let total = f64::from(self.contributors) * self.variance;
+        1.0 / ((two / total.sqrt() + d.sqrt() * self.tau) * UP)
+    }
+
     /// The Rényi divergence of an order above 1 that one unit's taking part makes at most, rounded up.
     #[must_use]
     pub fn rdp(&self, order: f64) -> f64 {

@@ -3,8 +3,9 @@ use std::fmt;
 use super::{
     super::quantize::{Quantizer, RoundingSeed},
     VectorError, VectorPlan,
+    noise::Share,
 };
-use crate::{metrics::Metrics, update::ExampleCount};
+use crate::{metrics::Metrics, privacy::dp::NoiseSeed, update::ExampleCount};
 
 /// Makes a participant's vector, any range of it at a time and on any number of threads.
 pub struct VectorEncoder<'a> {
@@ -17,19 +18,51 @@ pub struct VectorEncoder<'a> {
     /// The elements before the values.
     prefix: Vec<u8>,
     clipped_metrics: u64,
+    share: Option<Share<'a>>,
 }
 
 impl VectorPlan {
     /// Prepares the vector of an update. The values are those of a `ModelParameters`: finite.
     ///
     /// # Errors
-    /// [`VectorError::Examples`] for more examples than the plan has room for.
+    /// [`VectorError::Examples`] for more examples than the plan has room for; [`VectorError::NoiseMismatch`] for a plan with
+    /// noise.
     pub fn encoder<'a>(
         &'a self,
         examples: ExampleCount,
         metrics: &Metrics,
         values: &'a [f32],
         rounding: &'a RoundingSeed,
+    ) -> Result<VectorEncoder<'a>, VectorError> {
+        if self.noise().is_some() {
+            return Err(VectorError::NoiseMismatch { planned: true });
+        }
+        self.encoder_with(examples, metrics, values, rounding, None)
+    }
+
+    /// Prepares the vector of an update that is clipped to the plan's clip, with this participant's share of noise, from a seed
+    /// that is used for nothing else. Each participant weighs the same.
+    ///
+    /// # Errors
+    /// [`VectorError::NoiseMismatch`] for a plan without noise; [`VectorError::Noise`] when it cannot be shared out.
+    pub fn noised_encoder<'a>(
+        &'a self,
+        values: &'a [f32],
+        rounding: &'a RoundingSeed,
+        seed: &'a NoiseSeed,
+    ) -> Result<VectorEncoder<'a>, VectorError> {
+        let noise = self.noise().ok_or(VectorError::NoiseMismatch { planned: false })?;
+        let share = Share::new(self.share(noise, values.len() as u64)?, seed);
+        self.encoder_with(ExampleCount::ONE, &Metrics::new(), values, rounding, Some(share))
+    }
+
+    fn encoder_with<'a>(
+        &'a self,
+        examples: ExampleCount,
+        metrics: &Metrics,
+        values: &'a [f32],
+        rounding: &'a RoundingSeed,
+        share: Option<Share<'a>>,
     ) -> Result<VectorEncoder<'a>, VectorError> {
         if examples > self.max_examples {
             let (most, found) = (self.max_examples.get(), examples.get());
@@ -38,7 +71,7 @@ impl VectorPlan {
         let (weight, quantizer) = (self.weight(examples.get().into()), self.quantizer());
         let factor = weight * f64::from(quantizer.most()) / f64::from(self.clip);
         let (prefix, clipped_metrics) = self.prefix(examples, metrics, rounding);
-        Ok(VectorEncoder { plan: self, values, rounding, quantizer, factor, prefix, clipped_metrics })
+        Ok(VectorEncoder { plan: self, values, rounding, quantizer, factor, prefix, clipped_metrics, share })
     }
 
     /// What an example count weighs.
@@ -77,7 +110,8 @@ impl VectorEncoder<'_> {
 
     /// Writes elements from `first_element` on, as many as fit into `bytes`; gives how many of them were clipped.
     ///
-    /// An element has the same bits in whichever range it is asked for.
+    /// An element has the same bits in whichever range it is asked for, unless it has noise: then they depend on where the range
+    /// begins, and the vector is to be written once.
     ///
     /// # Errors
     /// [`VectorError::Length`], with nothing written, when the vector ends before or the bytes are not whole elements.
@@ -107,6 +141,9 @@ impl VectorEncoder<'_> {
             &mut rounding,
             bytes,
         );
+        if let Some(share) = &self.share {
+            share.add(first, self.plan.modulus.bytes(), bytes);
+        }
         Ok(clipped)
     }
 }

@@ -1,5 +1,9 @@
 use super::LEAST_VALUE_BITS;
-use crate::{fault::Fault, metrics::MetricsError};
+use crate::{fault::Fault, metrics::MetricsError, privacy::dp::distributed::DistributedError};
+
+const fn with_noise(noise: bool) -> &'static str {
+    if noise { "with noise" } else { "without noise" }
+}
 
 /// Why a vector cannot be planned, encoded or decoded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -52,6 +56,34 @@ pub enum VectorError {
         /// The participant's.
         found: u32,
     },
+    /// With noise all vectors must be alike.
+    #[error(
+        "expected 1 example at most and no metrics where noise is shared out, found {examples} and {metrics}: what has no noise \
+         would tell"
+    )]
+    NotAlike {
+        /// The largest example count.
+        examples: u32,
+        /// How many metrics there are.
+        metrics: usize,
+    },
+    /// Whether noise is added is agreed on by all.
+    #[error("expected a vector {}, found one {}", with_noise(*.planned), with_noise(!*.planned))]
+    NoiseMismatch {
+        /// Whether the plan has noise.
+        planned: bool,
+    },
+    /// The shares cannot be made.
+    #[error(transparent)]
+    Noise(#[from] DistributedError),
+    /// The sum of the shares hides less than it should.
+    #[error("expected noise that hides like a multiplier of {expected}, found {found}: use a larger modulus")]
+    Narrow {
+        /// What is planned.
+        expected: f64,
+        /// What the shares come to.
+        found: f64,
+    },
     /// There are no such elements in the vector, or the bytes are not whole elements.
     #[error("expected {expected} bytes of elements, found {found}")]
     Length {
@@ -102,8 +134,11 @@ impl VectorError {
             | Self::Metrics(_)
             | Self::Participants { .. }
             | Self::ValueBits { .. }
+            | Self::NotAlike { .. }
+            | Self::Narrow { .. }
             | Self::Examples { .. } => Fault::Caller,
-            Self::Length { .. } | Self::Survivors { .. } => Fault::Bug,
+            Self::Noise(error) => error.fault(),
+            Self::Length { .. } | Self::Survivors { .. } | Self::NoiseMismatch { .. } => Fault::Bug,
             Self::ImplausibleExamples { .. } | Self::Implausible { .. } => Fault::Peer,
         }
     }

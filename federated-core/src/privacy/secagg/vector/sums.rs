@@ -70,17 +70,19 @@ impl VectorPlan {
         Ok(totals)
     }
 
-    /// Reads the mean of each value out of a stretch of the sum, from value `first` of the model on.
+    /// Reads the mean of each value out of a stretch of the sum.
     ///
     /// The mean is the sum, in units of the values, over the sum of the weights: `examples / w_max`.
     ///
+    /// The stretch is told by its first value and by how many values the model has.
+    ///
     /// # Errors
-    /// [`VectorError::Implausible`] when so many vectors cannot have such a sum; [`VectorError::Length`] when there
-    /// are not as many sums as places.
+    /// [`VectorError::Implausible`] when so many vectors cannot have such a sum;
+    /// [`VectorError::Length`] when there are not as many sums as places.
     pub fn decode_values(
         &self,
         totals: &Totals,
-        first: u64,
+        (first, values): (u64, u64),
         sums: &[u8],
         means: &mut [f32],
     ) -> Result<(), VectorError> {
@@ -88,8 +90,9 @@ impl VectorPlan {
         if sums.len() as u64 != expected {
             return Err(VectorError::Length { expected, found: sums.len() as u64 });
         }
-        let (factor, limit) =
-            (self.step() / self.weight(totals.examples), self.most_in_sum(totals.survivors));
+        let noise = self.most_noise(totals.survivors, values)?;
+        let factor = self.step() / self.weight(totals.examples);
+        let limit = self.most_in_sum(totals.survivors).saturating_add(noise).min(i32::MAX.unsigned_abs());
         if self.quantizer().decode(sums, factor, limit, means) {
             return Ok(());
         }
@@ -108,7 +111,7 @@ impl VectorPlan {
     }
 }
 
-fn unsigned(bytes: &[u8]) -> u32 {
+pub(super) fn unsigned(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 

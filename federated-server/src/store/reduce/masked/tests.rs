@@ -130,7 +130,7 @@ impl Bench {
             let survivors = u32::try_from(group.survivors.len()).unwrap();
             let totals = self.plan.decode_prefix(prefix, survivors).unwrap();
             let mut means = vec![0.0; ELEMENTS];
-            self.plan.decode_values(&totals, 0, sums, &mut means).unwrap();
+            self.plan.decode_values(&totals, (0, ELEMENTS as u64), sums, &mut means).unwrap();
             (means, totals)
         };
         self.expected.iter().zip(&self.groups).map(plain).unzip()
