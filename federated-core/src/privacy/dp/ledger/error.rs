@@ -1,3 +1,6 @@
+use std::fmt;
+
+use super::Budget;
 use crate::{
     fault::Fault,
     privacy::dp::{AccountantError, Delta, Epsilon},
@@ -45,6 +48,18 @@ pub enum LedgerError {
         /// What the record needs.
         expected: &'static str,
     },
+    /// A budget that is counted in another way than the ledger's.
+    #[error(
+        "expected a budget of {expected}, as the ledger was opened with, found one of {found}: only epsilon and delta of a \
+         ledger can change; keep the others as they are, or begin a new ledger beside this one",
+        expected = Way(.expected), found = Way(.found)
+    )]
+    OtherBudget {
+        /// The ledger's.
+        expected: Budget,
+        /// The other.
+        found: Budget,
+    },
     /// A release was planned with another charge before.
     #[error("the release `{release}` is planned with another charge; give one with a new charge a new name")]
     Replanned {
@@ -67,7 +82,10 @@ impl LedgerError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Replanned { .. } | Self::Unplanned { .. } | Self::Accountant(_) => Fault::Caller,
+            Self::OtherBudget { .. }
+            | Self::Replanned { .. }
+            | Self::Unplanned { .. }
+            | Self::Accountant(_) => Fault::Caller,
             _ => Fault::Environment,
         }
     }
@@ -77,7 +95,7 @@ impl LedgerError {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "the privacy budget is epsilon {limit} with delta {delta}, of which {spent} is spent; `{release}` would bring it to {}: \
-     nothing was released. Raise the budget in a new ledger, or stop here",
+     nothing was released. Raise the budget, or stop here",
     would_be.map_or_else(|| "infinity".to_owned(), |epsilon| epsilon.to_string())
 )]
 #[non_exhaustive]
@@ -92,4 +110,14 @@ pub struct OverBudget {
     pub spent: f64,
     /// The epsilon that would have been spent; `None`: none that is finite.
     pub would_be: Option<f64>,
+}
+
+/// How a budget is counted.
+struct Way<'a>(&'a Budget);
+
+impl fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Budget { unit, adjacency, accountant, .. } = self.0;
+        write!(f, "unit {unit}, adjacency {adjacency} and accountant {accountant}")
+    }
 }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::privacy::dp::{Accountant, Composition, Delta, Epsilon};
@@ -22,6 +24,24 @@ pub enum Adjacency {
     AddRemove,
     /// One unit is another.
     ReplaceOne,
+}
+
+impl fmt::Display for PrivacyUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Record => "record",
+            Self::Participant => "participant",
+        })
+    }
+}
+
+impl fmt::Display for Adjacency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AddRemove => "add-remove",
+            Self::ReplaceOne => "replace-one",
+        })
+    }
 }
 
 /// How much may be spent, and how it is counted.
@@ -52,6 +72,13 @@ pub enum Record {
         /// How much may be spent.
         budget: Budget,
     },
+    /// How much may be spent from here on. What was spent stays so, and is counted as before.
+    Rebudgeted {
+        /// The most that may be spent in all.
+        epsilon: Epsilon,
+        /// The delta it holds with.
+        delta: Delta,
+    },
     /// What each release of this name will spend. Before the first of them.
     Planned {
         /// The name: a job's, for instance.
@@ -80,7 +107,7 @@ pub enum Record {
         /// What would have been spent in all then; `None` when no finite epsilon would have held.
         epsilon: Option<f64>,
     },
-    /// The line before this one was cut off. It counts as the costliest release that was planned.
+    /// The line before this one was cut off. It counts as the costliest release that was planned and is within the budget.
     Torn {
         /// The length of what is there, in bytes.
         bytes: u64,

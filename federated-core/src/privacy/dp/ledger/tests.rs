@@ -206,6 +206,70 @@ fn damage_before_the_last_line_is_no_crash() {
     assert!(Ledger::read(&file, &key().public()).is_err());
 }
 
+#[test]
+fn two_last_lines_that_are_damaged_are_no_crash_either() {
+    let file = used().file;
+    let lines: Vec<&str> = file.split_inclusive('\n').collect();
+    let damaged = |lines: &[&str], from: usize| {
+        let mut file = lines.concat().into_bytes();
+        let end = file.len() - lines[from..].concat().len();
+        file[end..].iter_mut().filter(|byte| **byte == b'e').for_each(|byte| *byte = b'f');
+        Ledger::read(&file, &key().public())
+    };
+    let last = lines.len() - 1;
+    let (_, tail) = damaged(&lines, last).unwrap();
+    assert_eq!(tail.unwrap().len(), lines[last].len(), "one may be a crash's, and counts as spent");
+    assert!(damaged(&lines, last - 1).is_err());
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_no_release_that_could_not_be_granted() {
+    let mut owner = Owner::open(4.0);
+    owner.plan("heart", 5.0);
+    // By itself beyond the budget, and beyond any.
+    owner.plan("lungs", 0.5);
+    owner.plan("liver", 1e-6);
+    assert!(owner.reserve("lungs", "1").is_err());
+    assert!(owner.reserve("liver", "1").unwrap_err().would_be.is_none_or(|epsilon| epsilon > 1e9));
+    owner.file.push_str("{\"seq");
+    let (ledger, tail) = Ledger::read(owner.file.as_bytes(), &key().public()).unwrap();
+    let (mended, _) = ledger.mend(&tail.unwrap(), &key(), AT).unwrap();
+    assert_eq!(mended.total(), &charge(5.0));
+}
+
+#[test]
+fn the_exact_accountant_is_not_asked_about_sampled_rounds() {
+    let exact = Budget { accountant: Accountant::Gaussian, ..budget(4.0) };
+    let (ledger, _) = Ledger::open("cleveland", exact, &key(), AT).unwrap();
+    let half = SamplingRate::new(0.5).unwrap();
+    let sampled =
+        charge(5.0).steps().iter().map(|step| MechanismStep { sampling_rate: half, ..*step }).collect();
+    assert!(matches!(ledger.clone().plan("heart", &sampled, &key(), AT), Err(LedgerError::Accountant(_))));
+    assert!(ledger.plan("heart", &charge(5.0), &key(), AT).is_ok());
+}
+
+#[test]
+fn a_closer_accountant_grants_more_and_exactly_as_many_as_it_says_are_left() {
+    let left = |accountant| {
+        let (ledger, _) =
+            Ledger::open("cleveland", Budget { accountant, ..budget(1.0) }, &key(), AT).unwrap();
+        let (mut ledger, _) = ledger.plan("heart", &charge(15.0), &key(), AT).unwrap();
+        let left = ledger.left("heart").unwrap();
+        for round in 0..left {
+            let found = ledger.reserve("heart", &round.to_string(), &key(), AT).unwrap();
+            let Reservation::Granted { ledger: next, .. } = found else {
+                panic!("{accountant}: {round} of {left}")
+            };
+            ledger = next;
+        }
+        assert!(ledger.spent().unwrap().epsilon <= 1.0);
+        assert!(matches!(ledger.reserve("heart", "x", &key(), AT), Ok(Reservation::Refused { .. })));
+        left
+    };
+    let [rdp, pld, exact] = [Accountant::Rdp, Accountant::Pld, Accountant::Gaussian].map(left);
+    assert!(rdp < pld && pld <= exact, "{rdp} {pld} {exact}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
