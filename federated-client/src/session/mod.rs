@@ -2,11 +2,13 @@
 //!
 //! Read in this order: [`machine`] decides, without any I/O; `directive` turns messages into its inputs; `run` carries
 //! out its actions. `attendance` keeps a connection open with [`Backoff`] between attempts, on which `connection` agrees
-//! with the coordinator; `fetch` and `submit` move models and updates for `transfer`; `worker` is the thread that trains. `secure`
-//! holds the sessions of secure aggregation beside them, and `result` judges what is said to have come of them.
+//! with the coordinator; `fetch` and `submit` move models and updates for `transfer`; `worker` is the thread that trains, after
+//! asking `books` whether the site's privacy budget pays for it, and before `protect` leaves of an update what may leave.
+//! `secure` holds the sessions of secure aggregation beside them, and `result` judges what is said to have come of them.
 
 mod attendance;
 mod backoff;
+mod books;
 mod call;
 mod connection;
 mod directive;
@@ -19,6 +21,7 @@ pub(crate) mod fixture;
     expect(unreachable_pub, reason = "only the simulation of `tests` drives the machine from outside")
 )]
 mod machine;
+mod protect;
 mod result;
 mod run;
 mod secure;
@@ -27,6 +30,7 @@ mod transfer;
 mod worker;
 
 pub use backoff::Backoff;
+pub(crate) use books::Books;
 pub(crate) use call::CallError;
 pub(crate) use connection::{ConnectError, Connection};
 pub use error::ClientError;

@@ -2,36 +2,34 @@
 
 use federated_core::{
     metrics::Metrics,
+    model::ModelError,
     privacy::dp::{
-        ClipError, ClipNorm, Clipped,
+        ClipNorm, Clipped,
         terms::{Placement, PrivacyTerms},
     },
     task::TrainTask,
     update::{ClientUpdate, ExampleCount},
 };
 
-/// Updates are clipped this little shorter than agreed, so that roundings to `f32` make none of them longer.
-const SHORTER: f64 = 1.0 - 1.0 / 1_048_576.0;
-
 /// The update as it may leave: without metrics, which have no noise; where a participant is hidden, clipped as a whole and as
 /// heavy as any other.
 ///
 /// # Errors
-/// [`ClipError`] when the update has values that are not finite.
-pub(super) fn protect(task: &TrainTask, update: ClientUpdate) -> Result<ClientUpdate, ClipError> {
+/// [`ModelError`], which clipping never causes.
+pub(super) fn protect(task: &TrainTask, update: ClientUpdate) -> Result<ClientUpdate, ModelError> {
     let Some(terms) = &task.privacy else { return Ok(update) };
     let metrics = Metrics::new();
     if terms.placement() == Placement::Local {
         return Ok(ClientUpdate { metrics, ..update });
     }
-    let delta = Clipped::new(update.delta, clip(task, terms))?.into_inner();
+    let delta = Clipped::new(update.delta, clip(task, terms))?.into_parameters();
     Ok(ClientUpdate { delta, examples: ExampleCount::ONE, metrics })
 }
 
 /// The norm of a whole update: as agreed, or that of the masked vector where this is less.
 fn clip(task: &TrainTask, terms: &PrivacyTerms) -> ClipNorm {
     let masked = task.secure.as_deref().map_or(f64::INFINITY, |secure| secure.terms.vector().clip().into());
-    ClipNorm::new(terms.clip().get().min(masked) * SHORTER).unwrap_or(terms.clip())
+    ClipNorm::new(terms.clip().get().min(masked)).unwrap_or(terms.clip())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     Backoff, ClientError, Connection, attendance,
+    books::Books,
     machine::{Action, EndedJob, Input, Machine, Rules},
     result::{ResultRules, SumResults},
     secure::{SecureSessions, Step},
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) identity: SiteIdentity,
     pub(crate) state: StateFolder,
     pub(crate) trainer: Box<dyn LocalTrainer>,
+    /// What it may spend of its privacy budget.
+    pub(crate) books: Books,
     pub(crate) rules: Rules,
     /// Who it is in secure aggregation, with randomness for its keys.
     pub(crate) secure: (Option<Arc<Site>>, ChaCha20Rng),
@@ -81,6 +84,7 @@ pub(crate) struct Session {
     secure: SecureSessions,
     results: SumResults,
     state: Arc<StateFolder>,
+    books: Books,
     worker: Worker,
     connection: Option<Connection>,
     backoff: Backoff,
@@ -97,7 +101,7 @@ impl Session {
     pub(crate) fn start(settings: Settings) -> Result<Self, ClientError> {
         let (occurrences, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(settings.state);
-        let worker = Worker::start(settings.trainer, Arc::clone(&state), occurrences.clone())
+        let worker = Worker::start(settings.trainer, Arc::clone(&state), settings.books.clone(), occurrences.clone())
             .map_err(|error| worker_error(&error.to_string()))?;
         let (site, entropy) = settings.secure;
         let mut tasks = JoinSet::new();
@@ -113,6 +117,7 @@ impl Session {
             results: SumResults::new(settings.results, Arc::clone(&state)),
             secure: SecureSessions::new(site, entropy, Arc::clone(&state)),
             state,
+            books: settings.books,
             worker,
             connection: None,
             backoff: settings.backoff,
@@ -233,7 +238,10 @@ impl Session {
                     transfer.abort();
                 }
             }
-            Action::ConfirmUpdate { task } => logged(self.state.confirm_update(&task)),
+            Action::ConfirmUpdate { task } => {
+                self.books.released(&task);
+                logged(self.state.confirm_update(&task));
+            }
             Action::DiscardUpdate { task } => logged(self.state.discard_update(&task)),
             Action::DiscardJob { job } => logged(self.state.discard_job(&job)),
             // Here and now: done later, it might meet the beginning of a download that started after it.

@@ -7,15 +7,21 @@ use std::{
 
 use federated_core::{
     compression::CompressionError,
-    privacy::secagg::{Mask, RoundingSeed, VectorPlan},
+    privacy::{
+        dp::{NoiseSeed, terms::Placement},
+        secagg::{Mask, RoundingSeed, VectorPlan},
+    },
     task::TrainTask,
     update::ClientUpdate,
 };
 use federated_proto::refusal::cut;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{machine::Input, run::Occurrence, secure::MaskSlot};
+use super::{
+    books::Books, machine::Input, protect::protect, run::Occurrence, secure::MaskSlot,
+};
 use crate::{
+    signing::random,
     state::{Masking, StateError, StateFolder},
     trainer::{LocalTrainer, StopSignal, TrainerError, run_guarded},
 };
@@ -41,13 +47,15 @@ impl Worker {
     pub(super) fn start(
         mut trainer: Box<dyn LocalTrainer>,
         state: Arc<StateFolder>,
+        books: Books,
         occurrences: mpsc::Sender<Occurrence>,
     ) -> io::Result<Self> {
         let (sender, receiver) = jobs::channel::<Job>();
         let (running, ended) = oneshot::channel();
         let work = move || {
             for Job { task, stop, masks } in receiver {
-                let input = train(&mut *trainer, &state, &task, &stop, masks.as_ref());
+                let site = Site { state: &state, books: &books };
+                let input = train(&mut *trainer, site, &task, &stop, masks.as_ref());
                 if occurrences.blocking_send(Occurrence::Input(input)).is_err() {
                     break;
                 }
@@ -89,10 +97,17 @@ impl Drop for Worker {
     }
 }
 
+/// What the thread works with beside the trainer.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    state: &'a StateFolder,
+    books: &'a Books,
+}
+
 /// Does a task, from the model in the state folder to the update in the state folder.
 fn train(
     trainer: &mut dyn LocalTrainer,
-    state: &StateFolder,
+    Site { state, books }: Site<'_>,
     task: &TrainTask,
     stop: &StopSignal,
     masks: Option<&MaskSlot>,
@@ -114,6 +129,9 @@ fn train(
         Err(error) if error.is_absence() => return Input::ModelGone { task: id },
         Err(error) => return storage(error),
     };
+    if let Err((reason, message)) = permit(trainer, books, task) {
+        return failed(reason, message.to_owned());
+    }
     let update = match run_guarded(trainer, task, model, stop) {
         Ok(_) if stop.is_raised() => return failed("TRAINING_STOPPED", TrainerError::Stopped.to_string()),
         Ok(update) => update,
@@ -121,13 +139,17 @@ fn train(
             if !matches!(error, TrainerError::Stopped) {
                 tracing::error!(task = %task.id, error = %with_causes(&error), "training failed");
             }
-            return failed(error.reason().as_str(), told(&error));
+            return failed(error.reason().as_str(), told(&error, task.privacy.is_some()));
         }
     };
     if let Err(error) = task.layout.check_same(update.delta.layout()) {
         tracing::error!(task = %task.id, %error, "the trainer's update has another layout than the model");
         return failed("TRAINING_FAILED", format!("the trainer's update does not fit the model: {error}"));
     }
+    let update = match protect(task, update) {
+        Ok(update) => update,
+        Err(error) => return failed("TRAINING_FAILED", error.to_string()),
+    };
     let (examples, metrics) = (update.examples, update.metrics.clone());
     let stored = match (&task.secure, masks) {
         (None, _) => state.store_update(task, update),
@@ -145,6 +167,23 @@ fn train(
     }
 }
 
+/// Whether a task may be begun: that its trainer hides records where that is wanted, and that the site's ledger pays for it.
+fn permit(
+    trainer: &dyn LocalTrainer,
+    books: &Books,
+    task: &TrainTask,
+) -> Result<(), (&'static str, &'static str)> {
+    let Some(terms) = &task.privacy else { return Ok(()) };
+    if terms.placement() == Placement::Local && !trainer.hides_records() {
+        tracing::error!(task = %task.id, "the trainer adds no noise to its steps; use one whose `hides_records` is true");
+        return Err(("PRIVACY_UNSUPPORTED", "this participant's trainer adds no noise to its steps"));
+    }
+    books.reserve(task).map_err(|error| {
+        tracing::error!(task = %task.id, %error, fault = ?error.fault(), "the task is not begun");
+        (error.reason().as_str(), error.told())
+    })
+}
+
 /// Masks an update and keeps it.
 ///
 /// The task's seed decides how values are rounded, so that a run can be repeated. Whoever knows it, as the coordinator
@@ -158,7 +197,9 @@ fn store_masked(
 ) -> Result<(), StateError> {
     let rounding = RoundingSeed::from_task(task.seed);
     let masks = masks.iter().map(Mask::prepare).collect::<Result<Vec<_>, _>>()?;
-    let clipped = state.store_masked(task, update, Masking { plan, rounding: &rounding, masks: &masks })?;
+    let noise = NoiseSeed::new(random().map_err(|_| StateError::Randomness)?);
+    let masking = Masking { plan, rounding: &rounding, masks: &masks, noise: &noise };
+    let clipped = state.store_masked(task, update, masking)?;
     if clipped > 0 {
         let values = task.layout.elements();
         tracing::warn!(task = %task.id, clipped, values, "values were clipped; raise `clip` in the job if they are many");
@@ -168,8 +209,11 @@ fn store_masked(
 
 /// What the coordinator is told about a failed training. What code of the application says may quote examples, so it
 /// stays in this site's log.
-fn told(error: &TrainerError) -> String {
+///
+/// With differential privacy that is less still: whether training diverged tells of the examples.
+fn told(error: &TrainerError, private: bool) -> String {
     match error {
+        _ if private => "the task was not done; this participant's log says more".to_owned(),
         TrainerError::Panicked { .. } => "the trainer panicked; this participant's log says more".to_owned(),
         TrainerError::Dataset { .. } | TrainerError::Failed { .. } => {
             format!("{error}; this participant's log says more")

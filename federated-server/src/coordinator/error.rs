@@ -1,6 +1,7 @@
 use federated_core::{
     fault::{Fault, ReasonCode},
     ids::JobName,
+    privacy::dp::terms::TermsError,
     round::{AdmissionError, AnswerError},
 };
 
@@ -34,6 +35,18 @@ pub enum CoordinatorError {
         /// The job.
         job: JobName,
     },
+    /// There is nothing to sign the job's privacy ledger with.
+    #[error(
+        "job `{job}` has a privacy budget, and coordinator.toml no `signing_key` for its ledger: make one with \
+         `federated-coordinator signing-key` and name it there"
+    )]
+    NoSigningKey {
+        /// The job.
+        job: JobName,
+    },
+    /// The job's privacy cannot be kept with its model.
+    #[error(transparent)]
+    Privacy(#[from] TermsError),
     /// The job is not paused.
     #[error("job `{job}` is not paused: there is nothing to resume")]
     JobNotPaused {
@@ -65,7 +78,9 @@ impl CoordinatorError {
             | Self::JobExists { .. }
             | Self::JobEnded { .. }
             | Self::JobNotPaused { .. }
+            | Self::NoSigningKey { .. }
             | Self::JobNotFailed { .. } => Fault::Caller,
+            Self::Privacy(error) => error.fault(),
             Self::ShuttingDown => Fault::Environment,
             Self::Store(error) => error.fault(),
         }
@@ -82,6 +97,8 @@ impl CoordinatorError {
             Self::JobEnded { .. } => ReasonCode::new("JOB_ENDED"),
             Self::JobNotPaused { .. } => ReasonCode::new("JOB_NOT_PAUSED"),
             Self::JobNotFailed { .. } => ReasonCode::new("JOB_NOT_FAILED"),
+            Self::NoSigningKey { .. } => ReasonCode::new("SIGNING_KEY_MISSING"),
+            Self::Privacy(_) => ReasonCode::new("JOB_INVALID"),
             Self::ShuttingDown => ReasonCode::new("SHUTTING_DOWN"),
             Self::Store(error) => error.reason(),
         }

@@ -139,14 +139,15 @@ impl Actor {
     fn round_ended(&self, name: &JobName, summary: &RoundSummary) {
         let Some(job) = self.jobs.get(name) else { return };
         let (round, attempt) = (summary.round, summary.attempt);
+        let task = TaskId { job: name.clone(), round, attempt };
         match &summary.outcome {
             Ok(model) => {
+                self.note_released(&task);
                 let contributors = summary.contributors.len();
                 tracing::info!(job = %name, %round, attempt, contributors, %model, "round completed");
             }
             Err(reason) => tracing::warn!(job = %name, %round, attempt, %reason, "round abandoned"),
         }
-        let task = TaskId { job: name.clone(), round, attempt };
         let completed = job.run().history().iter().filter_map(|round| round.outcome.as_ref().ok());
         // The model that this round started from: the newest but one.
         let old = completed.rev().nth(1).copied();

@@ -22,6 +22,12 @@ impl Actor {
         if self.jobs.contains_key(&name) {
             return Err(CoordinatorError::JobExists { job: name });
         }
+        if let Some(terms) = &config.privacy {
+            terms.check_grid(model.layout.elements(), config.plan.rounds())?;
+            if self.signing.is_none() {
+                return Err(CoordinatorError::NoSigningKey { job: name });
+            }
+        }
         tracing::info!(job = %name, rounds = %config.plan.rounds(), "starts");
         let terms = JobTerms::new(config, model.layout, model.digest);
         if terms.plan.secure().is_some() && self.signing.is_none() {

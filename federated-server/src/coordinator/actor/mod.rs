@@ -2,9 +2,10 @@
 //! answers and acts.
 //!
 //! Read in this order: [`Actor`] is the loop; `jobs` is what operators want of jobs, and when which one runs;
-//! `participants` is what participants do; `carry_out` what is done when a round machine commands it, and `combine` how
+//! `participants` is what participants do; `budget` what an attempt spends before it begins; `carry_out` what is done when a round machine commands it, and `combine` how
 //! updates become a model then.
 
+mod budget;
 mod carry_out;
 mod combine;
 mod jobs;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "test-util")]
 use super::Lie;
+use self::budget::Budgets;
 use super::{
     Coordinator, CoordinatorError,
     clock::Clock,
@@ -61,7 +63,9 @@ pub(crate) struct Actor {
     messages: mpsc::Receiver<Message>,
     changes: watch::Sender<u64>,
     sessions: Sessions,
-    /// With what results are signed, if there is a key.
+    /// What jobs spend of their privacy budgets.
+    budgets: Budgets,
+    /// With what results and ledgers are signed, if there is a key.
     signing: Option<SigningSecret>,
     jobs: BTreeMap<JobName, Job>,
     /// When time alone will change a job.
@@ -105,6 +109,7 @@ impl Actor {
             clock: Clock::start(),
             sessions: Sessions::default(),
             signing: None,
+            budgets: Budgets::default(),
             jobs: jobs.into_iter().map(|job| (job.name().clone(), job)).collect(),
             wake: BTreeMap::new(),
             downloads: BTreeMap::new(),
@@ -175,6 +180,7 @@ impl Actor {
 
     /// Writes what happened, then sends what was waiting for that. False when the coordinator stops meanwhile.
     async fn settle(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreError> {
+        self.pay().await;
         let presence_changed = std::mem::take(&mut self.presence_changed);
         let changed = presence_changed || !self.journal.is_written() || !self.commands.is_empty();
         self.renew().await?;

@@ -4,6 +4,7 @@ use federated_core::{
     ids::RoundNumber,
     metrics::Metrics,
     model::TensorSpec,
+    privacy::dp::{CentralNoise, ClipNorm, NoiseMultiplier, NoiseSeed},
     strategy::FedSgd,
     update::ExampleCount,
 };
@@ -66,9 +67,18 @@ impl Bench {
     }
 
     fn run_divided(&self, aggregation: AggregationRule, division: Division) -> Result<Digest, StoreError> {
+        self.run_with(aggregation, division, None)
+    }
+
+    fn run_with(
+        &self,
+        aggregation: AggregationRule,
+        division: Division,
+        noise: Option<MeanNoise<'_>>,
+    ) -> Result<Digest, StoreError> {
         let strategy = FedSgd { learning_rate: 0.1, aggregation };
         let Self { task, layout, base, contributions, .. } = self;
-        let (base, strategy, noise) = (*base, &strategy, None);
+        let (base, strategy) = (*base, &strategy);
         Reduction { task, layout, base, contributions, strategy, division, verify: true, noise }.run(&self.store)
     }
 }
@@ -167,4 +177,66 @@ fn an_update_whose_blocks_changed_on_disk_is_named() {
         assert!(matches!(&error, StoreError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains(&format!("{}/a", bench.task)), "{error}");
     }
+}
+
+/// What a mean with noise made of the model's values: the change of each.
+fn noised(bench: &Bench, asked: u32, multiplier: f64) -> Vec<f64> {
+    let (multiplier, clip) = (NoiseMultiplier::new(multiplier).unwrap(), ClipNorm::new(1.0).unwrap());
+    let mechanism = CentralNoise::new(multiplier, clip, asked, ELEMENTS as u64).unwrap();
+    let seed = NoiseSeed::new([7; 32].into());
+    let noise = Some(MeanNoise { mechanism: &mechanism, seed: &seed });
+    let digest = bench.run_with(AggregationRule::Mean, Division::default(), noise).unwrap();
+    let mut bytes = vec![0; ELEMENTS * 4];
+    bench.store.open_model(digest).unwrap().read_exact_at(&mut bytes, 0).unwrap();
+    let values = bytes.as_chunks().0.iter().map(|value| f64::from(f32::from_le_bytes(*value)));
+    values.zip(&bench.model).map(|(value, base)| value - f64::from(*base)).collect()
+}
+
+/// A model of zeros with three updates: one within the clip of 1, one of a thousand times it, and one in the other direction;
+/// they say that they come from very different numbers of examples.
+fn participants() -> Bench {
+    let mut bench = Bench::new();
+    bench.model = vec![0.0; ELEMENTS];
+    let mut writer = bench.store.new_model("job").unwrap();
+    writer.write(bytes_of(&bench.model)).unwrap();
+    bench.base = writer.finish(&bench.store).unwrap();
+    for (name, examples, first) in [("a", 1, 0.5_f32), ("b", 1_000_000, 1_000.0), ("c", 7, -0.25)] {
+        let mut values = vec![0.0; ELEMENTS];
+        values[0] = first;
+        bench.add(name, examples, Encoding::PLAIN, bytes_of(&values));
+    }
+    bench
+}
+
+#[test]
+fn a_mean_with_noise_is_of_clipped_updates_that_weigh_the_same_over_all_who_were_asked() {
+    let change = noised(&participants(), 4, 1e-6);
+    assert!((change[0] - (0.5 + 1.0 - 0.25) / 4.0).abs() < 1e-5, "{}", change[0]);
+    assert!(change[1..].iter().all(|value| value.abs() < 1e-5));
+}
+
+/// 196,625 values of standard deviation 2 * 1 / 4: the sample deviation is within 0.0008 of it, and neighbouring blocks have
+/// nothing to do with each other: their correlation has a deviation of 0.0039. Six of each are a false alarm in 500 million, and the
+/// seed is fixed.
+#[test]
+fn noise_has_the_size_that_was_agreed_on_and_is_another_in_each_block() {
+    let change = noised(&participants(), 4, 2.0);
+    let values = &change[1..];
+    let count = values.len() as f64;
+    let deviation = (values.iter().map(|value| value * value).sum::<f64>() / count).sqrt();
+    assert!((deviation - 0.5).abs() < 0.0048, "{deviation}");
+    let pairs = values[..65_536].iter().zip(&values[65_536..131_072]);
+    let correlation = pairs.map(|(a, b)| a * b).sum::<f64>() / 65_536.0 / 0.25;
+    assert!(correlation.abs() < 0.024, "{correlation}");
+}
+
+#[test]
+fn noise_on_anything_but_a_mean_is_refused() {
+    let bench = participants();
+    let (multiplier, clip) = (NoiseMultiplier::new(1.0).unwrap(), ClipNorm::new(1.0).unwrap());
+    let mechanism = CentralNoise::new(multiplier, clip, 3, ELEMENTS as u64).unwrap();
+    let seed = NoiseSeed::new([7; 32].into());
+    let noise = Some(MeanNoise { mechanism: &mechanism, seed: &seed });
+    let refused = bench.run_with(AggregationRule::Median, Division::default(), noise).unwrap_err();
+    assert!(matches!(refused, StoreError::NoiseWithout), "{refused}");
 }
