@@ -31,7 +31,7 @@ pub mod terms;
 
 pub use accountant::{
     Accountant, AccountantError, Comparison, Composition, MechanismStep, RdpCurve, RdpEpsilon, Spent, Target,
-    UnknownAccountant, least_noise, most_rounds,
+    UnknownAccountant, least_noise, most_rounds, noise_within,
 };
 pub use adaptive::{AdaptiveClipping, AdaptiveError};
 pub use central::CentralNoise;

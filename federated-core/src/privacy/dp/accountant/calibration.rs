@@ -44,21 +44,16 @@ pub fn least_noise(
     sampling_rate: SamplingRate,
     rounds: NonZeroU32,
 ) -> Result<NoiseMultiplier, AccountantError> {
+    if accountant == Accountant::Pld {
+        return guided_noise(target, sampling_rate, rounds, TEN_THOUSANDTH);
+    }
     let ask = |noise: f64| -> Result<Asked, AccountantError> {
         let noise = NoiseMultiplier::new(noise)?;
         let step = MechanismStep { noise_multiplier: noise, sampling_rate, rounds };
         Ok(Asked { noise, epsilon: spent(accountant, step, target.delta)? })
     };
     let holds = |asked: &Asked| asked.epsilon <= target.epsilon.get();
-    let (tolerance, factor, start) = match accountant {
-        // Slow, and close below an answer that is quickly found.
-        Accountant::Pld => {
-            let coarse = least_noise(Accountant::Rdp, target, sampling_rate, rounds);
-            (1e-4, 1.25, coarse.map_or(1.0, NoiseMultiplier::get))
-        }
-        Accountant::Gaussian | Accountant::Rdp => (1e-7, 2.0, 1.0),
-    };
-    let mut enough = ask(start)?;
+    let mut enough = ask(1.0)?;
     let mut short = 0.0;
     while !holds(&enough) {
         let Asked { noise: most, epsilon: found } = enough;
@@ -69,10 +64,10 @@ pub fn least_noise(
         short = most.get();
         enough = ask((2.0 * short).min(MOST_NOISE))?;
     }
-    while enough.noise.get() > (short * (1.0 + tolerance)).max(LEAST_NOISE) {
+    while enough.noise.get() > (short * (1.0 + 1e-7)).max(LEAST_NOISE) {
         let noise = enough.noise.get();
         let middle =
-            ask(if short > 0.0 { (short * noise).sqrt() } else { (noise / factor).max(LEAST_NOISE) })?;
+            ask(if short > 0.0 { (short * noise).sqrt() } else { (noise / 2.0).max(LEAST_NOISE) })?;
         if holds(&middle) {
             enough = middle;
         } else {
@@ -81,6 +76,76 @@ pub fn least_noise(
     }
     Ok(enough.noise)
 }
+
+/// As [`least_noise`], with noise that spends the target to this part of it, if not more closely: quicker for the accountant
+/// "pld", and the same for the others.
+///
+/// # Errors
+/// As [`least_noise`].
+pub fn noise_within(
+    accountant: Accountant,
+    target: Target,
+    sampling_rate: SamplingRate,
+    rounds: NonZeroU32,
+    tolerance: f64,
+) -> Result<NoiseMultiplier, AccountantError> {
+    match accountant {
+        Accountant::Pld => guided_noise(target, sampling_rate, rounds, tolerance.max(TEN_THOUSANDTH)),
+        Accountant::Gaussian | Accountant::Rdp => least_noise(accountant, target, sampling_rate, rounds),
+    }
+}
+
+/// The accountant "pld" takes long over an answer, so it is asked few times: what "rdp" says of other noise, in proportion to what
+/// both say of the last, is where it is asked next.
+///
+/// Epsilon falls by more than its part when noise grows by some part, so that noise is as close as epsilon is.
+fn guided_noise(
+    target: Target,
+    sampling_rate: SamplingRate,
+    rounds: NonZeroU32,
+    tolerance: f64,
+) -> Result<NoiseMultiplier, AccountantError> {
+    let (goal, delta) = (target.epsilon.get(), target.delta);
+    let coarse = |epsilon: f64| {
+        let target = Target { epsilon: Epsilon::new(epsilon).ok()?, delta };
+        least_noise(Accountant::Rdp, target, sampling_rate, rounds).ok().map(NoiseMultiplier::get)
+    };
+    let (mut short, mut enough, mut guesses) = (0.0_f64, f64::INFINITY, 0..MOST_GUESSES);
+    let mut noise = coarse(goal).unwrap_or(1.0);
+    loop {
+        let noise_multiplier = NoiseMultiplier::new(noise)?;
+        let step = MechanismStep { noise_multiplier, sampling_rate, rounds };
+        let found = spent(Accountant::Pld, step, delta)?;
+        if found > goal {
+            if noise >= MOST_NOISE {
+                let (accountant, target, most) = (Accountant::Pld, target.epsilon, noise_multiplier);
+                return Err(AccountantError::Unreachable { accountant, target, delta, most, found });
+            }
+            short = noise;
+        } else {
+            if found >= goal * (1.0 - tolerance) || noise <= LEAST_NOISE {
+                return Ok(noise_multiplier);
+            }
+            enough = noise;
+        }
+        if enough <= short * (1.0 + tolerance) {
+            return NoiseMultiplier::new(enough).map_err(AccountantError::from);
+        }
+        let ratio = found / spent(Accountant::Rdp, step, delta)?;
+        let guess = guesses.next().and_then(|_| coarse(goal * (1.0 - tolerance / 2.0) / ratio));
+        noise = match guess.filter(|guess| short < *guess && *guess < enough) {
+            Some(guess) => guess,
+            None if enough.is_infinite() => (2.0 * short).min(MOST_NOISE),
+            None if short > 0.0 => (short * enough).sqrt(),
+            None => (enough / 1.25).max(LEAST_NOISE),
+        };
+    }
+}
+
+/// How close the accountant "pld" is asked for.
+const TEN_THOUSANDTH: f64 = 1e-4;
+/// So many guesses are as a rule twice as many as are needed; after them the bracket is halved.
+const MOST_GUESSES: u32 = 8;
 
 /// The most rounds that stay within the target, at most 2^32 - 1.
 ///

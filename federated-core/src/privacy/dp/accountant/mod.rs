@@ -18,7 +18,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
-pub use calibration::{LEAST_NOISE, MOST_NOISE, Target, least_noise, most_rounds};
+pub use calibration::{LEAST_NOISE, MOST_NOISE, Target, least_noise, most_rounds, noise_within};
 pub use composition::{Composition, MechanismStep};
 pub use error::AccountantError;
 pub use rdp::{RdpCurve, RdpEpsilon};

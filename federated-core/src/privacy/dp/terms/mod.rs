@@ -1,10 +1,12 @@
 //! What a job says about differential privacy, and what each of its rounds spends.
 //!
 //! Read in this order: where noise is added ([`Placement`]); the terms themselves ([`PrivacyTerms`]), made of a
-//! [`Proposal`] that is checked and calibrated; why there are none ([`TermsError`]).
+//! [`Proposal`] that is checked and calibrated; why there are none ([`TermsError`]); what other terms would cost and bring, for
+//! whoever still chooses ([`PrivacyPlan`]).
 
 mod error;
 mod placement;
+mod plan;
 mod proposal;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::TermsError;
 pub use placement::Placement;
+pub use plan::{MeanNoise, PlanChoice, PrivacyPlan, SpentByRound};
 pub use proposal::Proposal;
 
 use super::{
