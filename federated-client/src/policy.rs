@@ -25,6 +25,8 @@ pub struct SitePolicy {
     pub allowed_layouts: Option<BTreeSet<Digest>>,
     /// Whether updates leave this site masked only; `false` by default.
     pub secure_aggregation_only: bool,
+    /// Whether nothing leaves this site without differential privacy; `false` by default.
+    pub private_only: bool,
 }
 
 impl Default for SitePolicy {
@@ -35,6 +37,7 @@ impl Default for SitePolicy {
             max_model_bytes: 4 << 30,
             allowed_layouts: None,
             secure_aggregation_only: false,
+            private_only: false,
         }
     }
 }
@@ -141,6 +144,7 @@ mod tests {
             max_model_bytes: task.layout.bytes(),
             allowed_layouts: Some([task.layout.digest()].into()),
             secure_aggregation_only: false,
+            private_only: false,
         };
         assert_eq!(policy.check(&task), Ok(()));
         policy.allowed_layouts = None;
