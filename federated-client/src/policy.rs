@@ -76,6 +76,9 @@ pub enum PolicyRefusal {
         /// The digest of the task's layout.
         found: Digest,
     },
+    /// Something without noise would leave.
+    #[error("this site's privacy.required is true, the task asks for an update without differential privacy")]
+    NoPrivacy,
     /// The coordinator would see the update by itself.
     #[error("this site's secure_aggregation.required is true, the task asks for an update in the clear")]
     InTheClear,
@@ -96,6 +99,7 @@ impl PolicyRefusal {
             Self::LocalEpochs { .. } => "POLICY_LOCAL_EPOCHS",
             Self::ModelSize { .. } => "POLICY_MODEL_SIZE",
             Self::InTheClear => "POLICY_SECURE_AGGREGATION",
+            Self::NoPrivacy => "POLICY_PRIVACY",
             Self::Layout { .. } => "POLICY_LAYOUT",
         })
     }
@@ -109,6 +113,9 @@ impl SitePolicy {
     pub fn check(&self, task: &TrainTask) -> Result<(), PolicyRefusal> {
         if self.secure_aggregation_only && task.secure.is_none() {
             return Err(PolicyRefusal::InTheClear);
+        }
+        if self.private_only && task.privacy.is_none() {
+            return Err(PolicyRefusal::NoPrivacy);
         }
         let (limit, found) = (self.min_cohort, task.cohort_size);
         if found < limit {
@@ -176,6 +183,11 @@ mod tests {
                 SitePolicy { secure_aggregation_only: true, ..open() },
                 "POLICY_SECURE_AGGREGATION",
                 "the task asks for an update in the clear",
+            ),
+            (
+                SitePolicy { private_only: true, ..open() },
+                "POLICY_PRIVACY",
+                "an update without differential privacy",
             ),
         ];
         for (policy, reason, text) in cases {
