@@ -29,9 +29,8 @@ pub struct DpSgd {
 impl DpSgd {
     /// What sums are divided by: the size that a batch is expected to have.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a divisor needs no more digits than a float has")]
     pub fn expected_batch(&self) -> f64 {
-        self.sampling_rate.get() * self.public_examples.get() as f64
+        self.sampling_rate.get() * f64::from(self.public_examples.get())
     }
 }
 

@@ -160,7 +160,7 @@ where
     O: Optimizer<M, B>,
 {
     fn example_count(&self) -> u64 {
-        self.numbers.public_examples.get()
+        self.numbers.public_examples.get().into()
     }
 
     fn train(
