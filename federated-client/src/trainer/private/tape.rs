@@ -11,7 +11,7 @@ use burn::{
 
 use super::{
     PrivateError,
-    layers::{self, Part},
+    layers::{self, Entry, Part},
 };
 
 /// What a module's forward pass goes through: one method for each kind of layer that can be trained with privacy.
@@ -50,9 +50,6 @@ pub trait Tape<B: Backend> {
 pub struct Plain;
 
 impl<B: Backend> Tape<B> for Plain {}
-
-/// Gives what a layer adds to the clipped sum, once the gradients of the outputs are known.
-type Entry<B> = Box<dyn FnOnce(&mut <B as AutodiffBackend>::Gradients) -> Vec<Part<<B as AutodiffBackend>::InnerBackend>>>;
 
 /// Keeps, for each layer, what it was given and a place where the gradient of what it gave will be found.
 ///

@@ -4,7 +4,7 @@ use burn::{
 };
 
 /// What a layer adds to the clipped sum, once the gradients of the outputs are known.
-pub(super) type Entry<B> =
+pub(in crate::trainer::private) type Entry<B> =
     Box<dyn FnOnce(&mut <B as AutodiffBackend>::Gradients) -> Vec<Part<<B as AutodiffBackend>::InnerBackend>>>;
 
 /// The gradients of one parameter, for each example of a batch.
