@@ -124,7 +124,8 @@ impl<B: AutodiffBackend> PrivateModule<B> for Images<B> {
     fn losses(&self, batch: Self::Batch, tape: &mut impl Tape<B>) -> Tensor<B, 1> {
         let examples = batch.features.dims()[0];
         let image = batch.features.reshape([examples, 2, 9, 8]);
-        let image = tape.group_norm(&self.norm, tanh(tape.conv2d(&self.first, image)));
+        let image = tanh(tape.conv2d(&self.first, image));
+        let image = tape.group_norm(&self.norm, image);
         let image = tanh(tape.conv2d(&self.second, image));
         let [_, channels, height, width] = image.dims();
         let flat = image.reshape([examples, channels * height * width]);
@@ -164,7 +165,8 @@ impl<B: AutodiffBackend> PrivateModule<B> for Words<B> {
 
     fn losses(&self, batch: Self::Batch, tape: &mut impl Tape<B>) -> Tensor<B, 1> {
         let words = batch.features.mul_scalar(2.0).add_scalar(2.0).int();
-        let words = tape.layer_norm(&self.norm, tape.embedding(&self.embedding, words));
+        let words = tape.embedding(&self.embedding, words);
+        let words = tape.layer_norm(&self.norm, words);
         let words = tanh(tape.linear(&self.mixing, words));
         let text = words.mean_dim(1).squeeze_dim(1);
         cross_entropies(tape.linear(&self.output, text), batch.labels)

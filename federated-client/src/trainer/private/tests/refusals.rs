@@ -2,10 +2,7 @@ use burn::{
     module::Module,
     nn::{BatchNorm, BatchNormConfig, PRelu, PReluConfig},
     optim::SgdConfig,
-    tensor::{
-        Tensor,
-        backend::{AutodiffBackend, Backend},
-    },
+    tensor::{Tensor, backend::Backend},
 };
 
 use super::{
