@@ -28,7 +28,8 @@ const GRADIENT_TOLERANCE: f64 = 1e-3;
 /// The first layer that cannot be trained with privacy, and what to use instead.
 pub(super) fn check_layers<B: AutodiffBackend, M: PrivateModule<B>>(module: &M) -> Result<(), PrivateError> {
     let known = module.layers().into_iter().flat_map(super::PrivateLayer::parameters).collect();
-    let mut visitor = LayersVisitor { path: Path::default(), kinds: Vec::new(), known, trained: 0, failure: None };
+    let mut visitor =
+        LayersVisitor { path: Path::default(), kinds: Vec::new(), known, trained: 0, failure: None };
     module.visit(&mut visitor);
     match visitor.failure {
         Some(failure) => Err(failure),
@@ -121,7 +122,8 @@ where
     };
     let Ok(clip) = ClipNorm::new(1.0) else { return Ok(()) };
     let ((exact, _), (ghost, _)) = (sum(GradientMethod::Exact, clip)?, sum(method, clip)?);
-    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let length =
+        |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
     let difference = length(&mut exact.iter().zip(&ghost).map(|(exact, ghost)| exact - ghost));
     let difference = difference / length(&mut exact.iter().copied()).max(f64::MIN_POSITIVE);
     if difference > GRADIENT_TOLERANCE { Err(PrivateError::Disagreement { difference }) } else { Ok(()) }

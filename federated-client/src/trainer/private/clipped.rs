@@ -3,7 +3,12 @@ use std::num::NonZeroUsize;
 use burn::{module::Module, optim::GradientsParams, tensor::backend::AutodiffBackend};
 use federated_core::privacy::dp::ClipNorm;
 
-use super::{PrivateError, PrivateModule, check::check_layers, exact, ghost, sum::{ClippedSum, Places}};
+use super::{
+    PrivateError, PrivateModule,
+    check::check_layers,
+    exact, ghost,
+    sum::{ClippedSum, Places},
+};
 use crate::dataset::Dataset;
 
 /// How the gradients of single examples are clipped. Both give the same sum, to 1 part in 100,000.
@@ -96,7 +101,9 @@ impl ClippedGradients {
         for chunk in indices.chunks(at_once.get()) {
             let batch = dataset.batch(chunk, device).map_err(|source| PrivateError::Dataset { source })?;
             match self.method {
-                GradientMethod::Exact => norms.push(exact::accumulate(module, batch, self.clip, &mut self.sum)?),
+                GradientMethod::Exact => {
+                    norms.push(exact::accumulate(module, batch, self.clip, &mut self.sum)?)
+                }
                 GradientMethod::Ghost { .. } => {
                     norms.extend(ghost::accumulate(module, batch, chunk.len(), self.clip, &mut self.sum)?);
                 }

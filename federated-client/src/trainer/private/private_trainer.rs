@@ -3,8 +3,8 @@ use federated_core::{metrics::Metrics, model::ModelParameters, task::TrainTask, 
 
 use super::{
     super::{LocalTrainer, StopSignal, TrainerError},
-    ClippedGradients, DpSgd, ExactNoise, GradientMethod, NoiseSource, PoissonBatches, PrivateError, PrivateModule,
-    PrivateWork, Randomness,
+    ClippedGradients, DpSgd, ExactNoise, GradientMethod, NoiseSource, PoissonBatches, PrivateError,
+    PrivateModule, PrivateWork, Randomness,
     check::{check_examples, check_layers},
 };
 use crate::{

@@ -123,7 +123,12 @@ impl ClippedSum {
     }
 
     /// Adds values of the parameter that were read, each times `factor`.
-    pub(super) fn add_data(&mut self, id: ParamId, data: &TensorData, factor: f64) -> Result<(), PrivateError> {
+    pub(super) fn add_data(
+        &mut self,
+        id: ParamId,
+        data: &TensorData,
+        factor: f64,
+    ) -> Result<(), PrivateError> {
         let values = floats(data)?;
         if let Some(sums) = self.places.range(id).and_then(|range| self.values.get_mut(range)) {
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value) * factor);
@@ -133,9 +138,14 @@ impl ClippedSum {
 
     /// What an optimiser takes: the values times `scale`, by parameter.
     #[expect(clippy::cast_possible_truncation, reason = "rounding what has noise in it gives nothing away")]
-    pub(super) fn gradients<B: AutodiffBackend, M: Module<B>>(&self, module: &M, scale: f64) -> GradientsParams {
+    pub(super) fn gradients<B: AutodiffBackend, M: Module<B>>(
+        &self,
+        module: &M,
+        scale: f64,
+    ) -> GradientsParams {
         let values = self.values.iter().map(|value| (value * scale) as f32).collect();
-        let mut visitor = GradientsVisitor { places: &self.places, values, gradients: GradientsParams::new() };
+        let mut visitor =
+            GradientsVisitor { places: &self.places, values, gradients: GradientsParams::new() };
         module.visit(&mut visitor);
         visitor.gradients
     }

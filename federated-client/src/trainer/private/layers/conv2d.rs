@@ -57,7 +57,11 @@ fn weights<I: Backend>(
     if windows.groups == 1 && Factors::<I>::are_smaller(places, seen, outputs) {
         let inputs = windows.unfolded(given, [rows, columns]);
         let outputs = gradient.reshape([examples, outputs, places]).swap_dims(1, 2);
-        return Box::new(Reordered { order, from: From::Seen, gradients: Box::new(Factors { inputs, outputs }) });
+        return Box::new(Reordered {
+            order,
+            from: From::Seen,
+            gradients: Box::new(Factors { inputs, outputs }),
+        });
     }
     let whole = windows.weight_gradients(given, gradient).reshape([examples, seen * outputs]);
     Box::new(Reordered { order, from: From::Rows, gradients: Box::new(Whole(whole)) })

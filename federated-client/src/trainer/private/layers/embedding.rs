@@ -25,7 +25,9 @@ pub(in crate::trainer::private) fn embedding<B: AutodiffBackend>(
     let entry: Entry<B> = Box::new(move |gradients| {
         let Some(gradients) = watched.grad_remove(gradients) else { return Vec::new() };
         let [id] = trained;
-        id.map(|id| Part::new(id, LookUps { indices: looked_up, gradients, vocabulary })).into_iter().collect()
+        id.map(|id| Part::new(id, LookUps { indices: looked_up, gradients, vocabulary }))
+            .into_iter()
+            .collect()
     });
     (output, entry)
 }

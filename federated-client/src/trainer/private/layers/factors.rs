@@ -1,6 +1,9 @@
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{part::PerExample, whole::{Whole, sum_of_squares}};
+use super::{
+    part::PerExample,
+    whole::{Whole, sum_of_squares},
+};
 
 /// What is added to squared norms from products, as a share of the most that they can be: more than their rounding.
 const ROUNDING: f64 = 1.0 / 1_048_576.0;
@@ -53,7 +56,8 @@ impl<I: Backend> PerExample<I> for Factors<I> {
         let outputs = self.outputs.dims()[2];
         let weighted = self.outputs * weights.reshape([examples, 1, 1]);
         let rows = examples * positions;
-        let product = self.inputs.reshape([rows, inputs]).transpose().matmul(weighted.reshape([rows, outputs]));
+        let product =
+            self.inputs.reshape([rows, inputs]).transpose().matmul(weighted.reshape([rows, outputs]));
         product.reshape([inputs * outputs])
     }
 }

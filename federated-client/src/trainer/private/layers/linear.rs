@@ -1,7 +1,11 @@
 use burn::{
     module::ParamId,
     nn::Linear,
-    tensor::{Tensor, backend::{AutodiffBackend, Backend}, module::linear as apply},
+    tensor::{
+        Tensor,
+        backend::{AutodiffBackend, Backend},
+        module::linear as apply,
+    },
 };
 
 use super::{

@@ -1,11 +1,15 @@
 use burn::{
     module::ParamId,
-    tensor::{Tensor, backend::{AutodiffBackend, Backend}},
+    tensor::{
+        Tensor,
+        backend::{AutodiffBackend, Backend},
+    },
 };
 
 /// What a layer adds to the clipped sum, once the gradients of the outputs are known.
-pub(in crate::trainer::private) type Entry<B> =
-    Box<dyn FnOnce(&mut <B as AutodiffBackend>::Gradients) -> Vec<Part<<B as AutodiffBackend>::InnerBackend>>>;
+pub(in crate::trainer::private) type Entry<B> = Box<
+    dyn FnOnce(&mut <B as AutodiffBackend>::Gradients) -> Vec<Part<<B as AutodiffBackend>::InnerBackend>>,
+>;
 
 /// The gradients of one parameter, for each example of a batch.
 pub(in crate::trainer::private) struct Part<I: Backend> {

@@ -24,7 +24,8 @@ impl Windows {
             PaddingConfig2d::Same => {
                 // As burn has it: dilation does not count, and what is odd goes to the end.
                 let of = |axis: usize| {
-                    let needed = (size[axis].div_ceil(stride[axis]).saturating_sub(1)) * stride[axis] + kernel[axis];
+                    let needed =
+                        (size[axis].div_ceil(stride[axis]).saturating_sub(1)) * stride[axis] + kernel[axis];
                     let total = needed.saturating_sub(size[axis]);
                     (total / 2, total - total / 2)
                 };
@@ -41,7 +42,11 @@ impl Windows {
     /// the next place it begins one pixel further on. So all it sees is a matrix whose rows overlap in memory: no window
     /// is copied. Going through the image in one run passes over places where the kernel would hang over the edge, and with a stride
     /// over places that are left out; the output's gradient has zeros there.
-    pub(super) fn weight_gradients<I: Backend>(self, input: Tensor<I, 4>, gradient: Tensor<I, 4>) -> Tensor<I, 4> {
+    pub(super) fn weight_gradients<I: Backend>(
+        self,
+        input: Tensor<I, 4>,
+        gradient: Tensor<I, 4>,
+    ) -> Tensor<I, 4> {
         let [examples, channels, ..] = input.dims();
         let outputs = gradient.dims()[1];
         let padded = self.padded(input);
@@ -60,7 +65,8 @@ impl Windows {
             let flat: Tensor<I, 2> = image.reshape([examples, height * width * channels]);
             let gradient = gradient.clone().narrow(1, group * outputs, outputs).unsqueeze_dim::<4>(1);
             // The pixels of a row of the kernel follow each other, unless it is dilated.
-            let (runs, length) = if self.dilation[1] == 1 { (1, self.kernel[1]) } else { (self.kernel[1], 1) };
+            let (runs, length) =
+                if self.dilation[1] == 1 { (1, self.kernel[1]) } else { (self.kernel[1], 1) };
             let products = (0..runs).map(|run| {
                 let pixels: Tensor<I, 3> = flat.clone().unfold(1, length * channels, channels);
                 let seen = pixels.narrow(1, run * self.dilation[1], reach(0) * width + places);
@@ -73,7 +79,11 @@ impl Windows {
     }
 
     /// What the kernel sees at each place: `[examples, places, kernel height * kernel width * channels]`.
-    pub(super) fn unfolded<I: Backend>(self, input: Tensor<I, 4>, [rows, columns]: [usize; 2]) -> Tensor<I, 3> {
+    pub(super) fn unfolded<I: Backend>(
+        self,
+        input: Tensor<I, 4>,
+        [rows, columns]: [usize; 2],
+    ) -> Tensor<I, 3> {
         let [examples, channels, ..] = input.dims();
         let padded = self.padded(input);
         let mut seen = Vec::with_capacity(self.kernel[0] * self.kernel[1]);

@@ -12,7 +12,13 @@ use crate::dataset::TabularBatch;
 const AT_ONCE: GradientMethod = GradientMethod::Ghost { at_once: NonZeroUsize::new(5).unwrap() };
 
 /// The clipped sum over examples, and the lengths of their gradients.
-fn summed<M>(module: &M, table: &Table, clip: f64, method: GradientMethod, which: &[usize]) -> (Vec<f64>, Vec<f64>)
+fn summed<M>(
+    module: &M,
+    table: &Table,
+    clip: f64,
+    method: GradientMethod,
+    which: &[usize],
+) -> (Vec<f64>, Vec<f64>)
 where
     M: PrivateModule<Cpu, Batch = TabularBatch<Cpu>>,
 {
@@ -70,7 +76,11 @@ fn convolutions_and_group_normalisation_clip_at_once_as_one_by_one() {
         ("strided", conv(2, 4).with_stride([2, 3]), same(conv(4, 3)).with_stride([1, 2])),
         ("dilated", conv(2, 4).with_dilation([2, 1]), conv(4, 3).with_dilation([1, 2])),
         ("grouped", same(conv(2, 4)).with_groups(2), conv(4, 8).with_groups(4)),
-        ("all", conv(2, 4).with_groups(2).with_stride([2, 1]).with_dilation([1, 2]), conv(4, 2).with_groups(2)),
+        (
+            "all",
+            conv(2, 4).with_groups(2).with_stride([2, 1]).with_dilation([1, 2]),
+            conv(4, 2).with_groups(2),
+        ),
         ("of one pixel", Conv2dConfig::new([2, 4], [1, 1]), conv(4, 3)),
         ("with few places", conv(2, 16).with_stride([3, 3]), conv(16, 24).with_bias(false)),
         ("with few places, the same", conv(2, 8).with_stride([2, 3]), same(conv(8, 24)).with_stride([2, 2])),
@@ -97,7 +107,9 @@ fn no_example_and_one_example_are_batches_too() {
     let (module, table) = (Dense::<Cpu>::new(6, true), Table::new(6, 4, 12));
     for method in [GradientMethod::Exact, AT_ONCE] {
         let (sum, norms) = summed(&module, &table, 1.0, method, &[]);
-        assert!(norms.is_empty() && sum.len() == 12 * 7 + 7 + 7 * 3 + 3 && sum.iter().all(|value| *value == 0.0));
+        assert!(
+            norms.is_empty() && sum.len() == 12 * 7 + 7 + 7 * 3 + 3 && sum.iter().all(|value| *value == 0.0)
+        );
         let (sum, norms) = summed(&module, &table, 1e-3, method, &[2]);
         assert!(norms.len() == 1 && (length(sum.into_iter()) - 1e-3).abs() < 1e-6);
     }

@@ -2,8 +2,8 @@ use burn::{
     backend::{Autodiff, Flex},
     module::Module,
     nn::{
-        Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig,
-        PaddingConfig2d,
+        Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear,
+        LinearConfig, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
     },
     tensor::{
@@ -49,8 +49,10 @@ impl<B: Backend> Dataset<B> for Table {
     }
 
     fn batch(&self, indices: &[usize], device: &B::Device) -> Result<Self::Batch, BoxError> {
-        let rows: Vec<f32> =
-            indices.iter().flat_map(|index| self.values[index * self.width..][..self.width].to_vec()).collect();
+        let rows: Vec<f32> = indices
+            .iter()
+            .flat_map(|index| self.values[index * self.width..][..self.width].to_vec())
+            .collect();
         let labels: Vec<i64> = indices.iter().map(|index| *index as i64 % 3).collect();
         Ok(TabularBatch {
             features: Tensor::from_data(TensorData::new(rows, [indices.len(), self.width]), device),
@@ -186,7 +188,8 @@ impl<B: Backend> Digits<B> {
     pub(super) fn new(seed: u64) -> Self {
         let device = Default::default();
         B::seed(&device, seed);
-        let conv = |channels| Conv2dConfig::new(channels, [5, 5]).with_padding(PaddingConfig2d::Same).init(&device);
+        let conv =
+            |channels| Conv2dConfig::new(channels, [5, 5]).with_padding(PaddingConfig2d::Same).init(&device);
         Self {
             first: conv([1, 32]),
             second: conv([32, 64]),

@@ -92,7 +92,10 @@ fn what_was_done_is_told_and_nothing_else_of_the_examples() {
 fn the_system_seeds_each_task_anew_and_a_simulation_repeats() {
     let updates = |randomness| {
         let mut trainer = trainer(numbers_of(2), 40, GradientMethod::default(), randomness);
-        assert_eq!(trainer.planned().simulated, trainer.done().is_some_and(|work: PrivateWork| work.simulated) || trainer.planned().simulated);
+        assert_eq!(
+            trainer.planned().simulated,
+            trainer.done().is_some_and(|work: PrivateWork| work.simulated) || trainer.planned().simulated
+        );
         [run(&mut trainer).delta, run(&mut trainer).delta]
     };
     assert_eq!(updates(Randomness::simulation(1)), updates(Randomness::simulation(1)));
@@ -123,7 +126,8 @@ fn without_noise_a_step_is_the_clipped_sum_by_the_expected_size() {
         assert_eq!(sigma, 1.5 * 0.25);
         seen.extend_from_slice(sum);
     };
-    let update = trainer.train_with_noise(&task(&model, 0.5), &model, &StopSignal::new(), &mut noise).unwrap();
+    let update =
+        trainer.train_with_noise(&task(&model, 0.5), &model, &StopSignal::new(), &mut noise).unwrap();
     assert!(seen.iter().map(|value| value * value).sum::<f64>().sqrt() <= 20.0 * 0.25);
     for (delta, sum) in update.delta.values().iter().zip(seen) {
         assert!((f64::from(*delta) + 0.5 * sum / 40.0).abs() < 1e-6);
@@ -150,9 +154,11 @@ fn a_withdrawn_task_counts_the_steps_that_were_begun() {
 fn parameters_that_do_not_train_stay_as_they_are() {
     let mut module = Dense::<Cpu>::new(1, true);
     module.hidden = module.hidden.no_grad();
-    let (table, optimizer, method) = (Table::new(1, 30, 12), SgdConfig::new().init(), GradientMethod::default());
+    let (table, optimizer, method) =
+        (Table::new(1, 30, 12), SgdConfig::new().init(), GradientMethod::default());
     let mut trainer =
-        PrivateTrainer::new(module, table, optimizer, numbers_of(3), method, Randomness::simulation(5)).unwrap();
+        PrivateTrainer::new(module, table, optimizer, numbers_of(3), method, Randomness::simulation(5))
+            .unwrap();
     let update = run(&mut trainer);
     assert!(update.delta.tensor("hidden.weight").unwrap().iter().all(|change| *change == 0.0));
     assert!(update.delta.tensor("output.weight").unwrap().iter().all(|change| *change != 0.0));
