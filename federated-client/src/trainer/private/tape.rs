@@ -124,7 +124,7 @@ impl<B: AutodiffBackend> Tape<B> for Recording<B> {
         if !self.enter("linear layer", input.dims()[0], &trained) {
             return layer.forward(input);
         }
-        let (output, entry) = layers::linear(layer, input, trained);
+        let (output, entry) = layers::linear(layer, input, trained, self.entries.is_empty());
         self.entries.push(entry);
         output
     }
@@ -134,7 +134,7 @@ impl<B: AutodiffBackend> Tape<B> for Recording<B> {
         if !self.enter("convolution", input.dims()[0], &trained) {
             return layer.forward(input);
         }
-        let (output, entry) = layers::conv2d(layer, input, trained);
+        let (output, entry) = layers::conv2d(layer, input, trained, self.entries.is_empty());
         self.entries.push(entry);
         output
     }
@@ -154,7 +154,7 @@ impl<B: AutodiffBackend> Tape<B> for Recording<B> {
         if !self.enter("layer normalisation", input.dims()[0], &trained) {
             return layer.forward(input);
         }
-        let (output, entry) = layers::layer_norm(layer, input, trained);
+        let (output, entry) = layers::layer_norm(layer, input, trained, self.entries.is_empty());
         self.entries.push(entry);
         output
     }
@@ -164,7 +164,7 @@ impl<B: AutodiffBackend> Tape<B> for Recording<B> {
         if !self.enter("group normalisation", input.dims()[0], &trained) {
             return layer.forward(input);
         }
-        let (output, entry) = layers::group_norm(layer, input, trained);
+        let (output, entry) = layers::group_norm(layer, input, trained, self.entries.is_empty());
         self.entries.push(entry);
         output
     }

@@ -20,16 +20,15 @@ pub(in crate::trainer::private) fn conv2d<B: AutodiffBackend>(
     layer: &Conv2d<B>,
     input: Tensor<B, 4>,
     trained: [Option<ParamId>; 2],
+    first: bool,
 ) -> (Tensor<B, 4>, Entry<B>) {
     let [_, channels, height, width] = input.dims();
     let windows = Windows::new(layer, [height, width]);
     let given = input.clone().inner();
     let mut bare = layer.clone();
     bare.weight = Param::initialized(layer.weight.id, constant(layer.weight.val()));
-    bare.bias = None;
-    let outputs = layer.weight.dims()[0];
-    let bias = layer.bias.as_ref().map(|bias| bias.val().inner().reshape([1, outputs, 1, 1]));
-    let (output, watched) = watch(bare.forward(input), bias);
+    bare.bias = layer.bias.as_ref().map(|bias| Param::initialized(bias.id, constant(bias.val())));
+    let [output, watched] = watch(bare.forward(input), first);
     let entry: Entry<B> = Box::new(move |gradients| {
         let Some(gradient) = watched.grad_remove(gradients) else { return Vec::new() };
         let [weight, bias] = trained;

@@ -21,7 +21,7 @@ pub(in crate::trainer::private) fn embedding<B: AutodiffBackend>(
 ) -> (Tensor<B, 3>, Entry<B>) {
     let vocabulary = layer.weight.dims()[0];
     let looked_up = indices.clone().inner();
-    let (output, watched) = watch(apply(constant(layer.weight.val()), indices), None);
+    let [output, watched] = watch(apply(constant(layer.weight.val()), indices), true);
     let entry: Entry<B> = Box::new(move |gradients| {
         let Some(gradients) = watched.grad_remove(gradients) else { return Vec::new() };
         let [id] = trained;

@@ -20,16 +20,11 @@ pub(in crate::trainer::private) fn linear<B: AutodiffBackend, const D: usize>(
     layer: &Linear<B>,
     input: Tensor<B, D>,
     trained: [Option<ParamId>; 2],
+    first: bool,
 ) -> (Tensor<B, D>, Entry<B>) {
     let given = rows(input.clone().inner());
-    let output = apply(input, constant(layer.weight.val()), None);
-    let width = output.dims()[D - 1];
-    let bias = layer.bias.as_ref().map(|bias| {
-        let mut shape = [1; D];
-        shape[D - 1] = width;
-        bias.val().inner().reshape(shape)
-    });
-    let (output, watched) = watch(output, bias);
+    let bias = layer.bias.as_ref().map(|bias| constant(bias.val()));
+    let [output, watched] = watch(apply(input, constant(layer.weight.val()), bias), first);
     let entry: Entry<B> = Box::new(move |gradients| {
         let Some(gradient) = watched.grad_remove(gradients) else { return Vec::new() };
         let outputs = rows(gradient);

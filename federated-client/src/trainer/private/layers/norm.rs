@@ -16,17 +16,22 @@ pub(in crate::trainer::private) fn layer_norm<B: AutodiffBackend, const D: usize
     layer: &LayerNorm<B>,
     input: Tensor<B, D>,
     trained: [Option<ParamId>; 2],
+    first: bool,
 ) -> (Tensor<B, D>, Entry<B>) {
     let mut bare = layer.clone();
-    let gamma = layer.gamma.val().inner();
-    bare.gamma = Param::initialized(layer.gamma.id, Tensor::from_inner(gamma.ones_like()));
+    let gamma = layer.gamma.val();
+    bare.gamma = Param::initialized(layer.gamma.id, constant(gamma.ones_like()));
     bare.beta = None;
     let normalised = bare.forward(input);
     let mut shape = [1; D];
     shape[D - 1] = gamma.dims()[0];
-    let beta = layer.beta.as_ref().map(|beta| beta.val().inner().reshape(shape));
     let kept = normalised.clone().inner();
-    let (output, watched) = watch(normalised * Tensor::from_inner(gamma.reshape(shape)), beta);
+    let scaled = normalised * constant(gamma).reshape(shape);
+    let shifted = match &layer.beta {
+        Some(beta) => scaled + constant(beta.val()).reshape(shape),
+        None => scaled,
+    };
+    let [output, watched] = watch(shifted, first);
     let entry: Entry<B> = Box::new(move |gradients| {
         let Some(gradient) = watched.grad_remove(gradients) else { return Vec::new() };
         let (gradient, kept) = (rows(gradient), rows(kept));
@@ -41,6 +46,7 @@ pub(in crate::trainer::private) fn group_norm<B: AutodiffBackend, const D: usize
     layer: &GroupNorm<B>,
     input: Tensor<B, D>,
     trained: [Option<ParamId>; 2],
+    first: bool,
 ) -> (Tensor<B, D>, Entry<B>) {
     let bare = GroupNorm { gamma: None, beta: None, affine: false, ..layer.clone() };
     let normalised = bare.forward(input);
@@ -51,8 +57,11 @@ pub(in crate::trainer::private) fn group_norm<B: AutodiffBackend, const D: usize
         Some(gamma) => normalised * constant(gamma.val()).reshape(shape),
         None => normalised,
     };
-    let beta = layer.beta.as_ref().map(|beta| beta.val().inner().reshape(shape));
-    let (output, watched) = watch(scaled, beta);
+    let shifted = match &layer.beta {
+        Some(beta) => scaled + constant(beta.val()).reshape(shape),
+        None => scaled,
+    };
+    let [output, watched] = watch(shifted, first);
     let channels = layer.num_channels;
     let entry: Entry<B> = Box::new(move |gradients| {
         let Some(gradient) = watched.grad_remove(gradients) else { return Vec::new() };

@@ -1,19 +1,16 @@
 use burn::tensor::{Tensor, backend::AutodiffBackend};
 
-/// Adds the bias to an output, and gives beside it what the gradient of the output can be asked of.
+/// Gives an output, and beside it what the gradient of the output can be asked of: for each example by itself.
 ///
-/// The bias is spread over all examples and made the start of the graph there: its gradient then is the output's, for each
-/// example by itself. Without a bias, zeros do the same.
-pub(super) fn watch<B: AutodiffBackend, const D: usize>(
-    output: Tensor<B, D>,
-    bias: Option<Tensor<B::InnerBackend, D>>,
-) -> (Tensor<B, D>, Tensor<B, D>) {
-    let spread = match bias {
-        Some(bias) => bias.expand(output.shape()),
-        None => Tensor::zeros(output.shape(), &output.device()),
-    };
-    let spread = Tensor::from_inner(spread).require_grad();
-    (output + spread.clone(), spread)
+/// Zeros that are added to the output are the start of a graph, so there is a gradient of them, and it is the output's. Where nothing
+/// before the layer trains (`first`), the output itself is made the start.
+pub(super) fn watch<B: AutodiffBackend, const D: usize>(output: Tensor<B, D>, first: bool) -> [Tensor<B, D>; 2] {
+    if first {
+        let output = constant(output).require_grad();
+        return [output.clone(), output];
+    }
+    let zeros = Tensor::zeros(output.shape(), &output.device()).require_grad();
+    [output + zeros.clone(), zeros]
 }
 
 /// The tensor as a constant: nothing before it gets a gradient through it.
