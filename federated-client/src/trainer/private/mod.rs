@@ -11,7 +11,7 @@
 //! - `sum`: the clipped sum, in 64 bits; `exact`, one example after another; `ghost`, all of a batch at once with the same
 //!   result; [`ClippedGradients`] is either;
 //! - `check`: what a module is asked before it trains: batch normalisation is refused here;
-//! - [`DpSgd`], the numbers of it; [`PrivateTrainer`], a participant's local work with it, and [`PrivateWork`], what of it
+//! - [`Sampling`] and [`DpSgd`], the numbers of it; [`PrivateTrainer`], a participant's local work with it, and [`PrivateWork`], what of it
 //!   a ledger has to count.
 //!
 //! Nothing here knows a budget: who spends it asks before and counts after.
@@ -41,7 +41,7 @@ mod tests;
 
 pub use clipped::{ClippedGradients, GradientMethod};
 pub use error::PrivateError;
-pub use mechanism::{DpSgd, PrivateWork};
+pub use mechanism::{DpSgd, PrivateWork, Sampling};
 pub use module::{PrivateLayer, PrivateModule};
 pub use noise::{ExactNoise, NoiseSource};
 pub use poisson::PoissonBatches;

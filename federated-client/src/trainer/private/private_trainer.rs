@@ -84,10 +84,8 @@ where
 
     /// What each task costs.
     #[must_use]
-    pub fn planned(&self) -> PrivateWork {
-        let DpSgd { noise_multiplier, clip, sampling_rate, steps, .. } = self.numbers;
-        let simulated = self.randomness.is_simulated();
-        PrivateWork { noise_multiplier, sampling_rate, clip, steps: steps.get(), simulated }
+    pub const fn planned(&self) -> PrivateWork {
+        self.numbers.work(self.randomness.is_simulated())
     }
 
     /// What the last task has cost, and `None` before the first. Steps that were begun count.

@@ -4,7 +4,10 @@ use burn::tensor::{Tensor, backend::AutodiffBackend};
 ///
 /// Zeros that are added to the output are the start of a graph, so there is a gradient of them, and it is the output's. Where nothing
 /// before the layer trains (`first`), the output itself is made the start.
-pub(super) fn watch<B: AutodiffBackend, const D: usize>(output: Tensor<B, D>, first: bool) -> [Tensor<B, D>; 2] {
+pub(super) fn watch<B: AutodiffBackend, const D: usize>(
+    output: Tensor<B, D>,
+    first: bool,
+) -> [Tensor<B, D>; 2] {
     if first {
         let output = constant(output).require_grad();
         return [output.clone(), output];
