@@ -3,10 +3,14 @@ use std::{num::NonZeroU32, path::PathBuf};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use federated_client::device::Device;
-use federated_core::compression::Encoding;
+use federated_core::{
+    compression::Encoding,
+    privacy::dp::{Delta, Target},
+};
 
 use crate::mnist::{
     data::Data, experiment::Experiment, job::Recipe, participant::Participant, partition::Partition,
+    private::Budget,
 };
 
 /// Participants train a network to read handwritten digits, over mutual TLS, each with its own images.
@@ -78,6 +82,14 @@ pub(crate) struct Options {
     /// Where the participants train: cpu, auto or cuda:N (needs --features cuda).
     #[arg(long, default_value = "cpu")]
     device: Device,
+    /// Train at one site, with differential privacy for each image, within this budget: epsilon=1.2. There is no federation then.
+    #[arg(long, value_name = "BUDGET", conflicts_with_all = [
+        "participants", "rounds", "partition", "local_epochs", "batch_size", "lr", "seeds", "compression", "compare", "device",
+    ])]
+    pub(crate) dp: Option<Budget>,
+    /// The chance that the budget's promise does not hold.
+    #[arg(long, requires = "dp", default_value = "1e-5", value_parser = delta)]
+    delta: Delta,
     /// Write the result of every run into this file, too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -100,6 +112,13 @@ impl Options {
         }
     }
 
+    /// The data, the budget and the seed of training at one site, if that is asked for.
+    pub(crate) fn private(&self) -> Result<Option<(Data, Target, u64)>> {
+        let Some(Budget { epsilon }) = self.dp else { return Ok(None) };
+        let target = Target { epsilon, delta: self.delta };
+        Ok(Some((Data::read(&self.data, self.unverified)?, target, self.seed)))
+    }
+
     /// The encodings in their order.
     pub(crate) fn encodings(&self) -> &[Encoding] {
         if self.compare.is_empty() { std::slice::from_ref(&self.compression) } else { &self.compare }
@@ -110,6 +129,10 @@ impl Options {
         let first = self.seed;
         (0..self.seeds.get()).map(move |step| first + u64::from(step))
     }
+}
+
+fn delta(text: &str) -> Result<Delta> {
+    Ok(Delta::new(text.parse()?)?)
 }
 
 #[cfg(test)]
@@ -145,6 +168,10 @@ mod tests {
             "--partition all",
             "--compression gzip",
             "--compare f32 --compression int8",
+            "--dp 1.2",
+            "--dp epsilon=1.2 --rounds 3",
+            "--dp epsilon=1.2 --delta 1",
+            "--delta 1e-6",
             "coordinator",
         ] {
             assert!(parse(line).is_err(), "{line}");

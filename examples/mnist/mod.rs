@@ -3,7 +3,7 @@
 //! Read in this order: `experiment` is the story: one seed's federation with one encoding of updates. The data: `idx`
 //! (a pair of files), `data` (MNIST's four, and a participant's own two), `partition` (who gets which images). `job` is
 //! what is trained; `participant` is a participant's process, and `federation`, which is for all examples, starts
-//! it. What is shown: `report`.
+//! it. What is shown: `report`. `private` is another story: one site that trains with differential privacy.
 
 mod cli;
 mod data;
@@ -12,18 +12,23 @@ mod idx;
 mod job;
 mod participant;
 mod partition;
+mod private;
 mod report;
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use federated_core::privacy::dp::Target;
+use serde::Serialize;
 
 use crate::{
     compression,
     federation::run_coordinator,
     mnist::{
         cli::{Cli, Options, Role},
+        data::Data,
+        private::{Recipe, train_privately},
         report::Run,
     },
 };
@@ -48,8 +53,11 @@ pub async fn main() -> ExitCode {
     }
 }
 
-/// Runs every seed with every encoding.
+/// Runs every seed with every encoding, or one site with differential privacy.
 async fn run(options: &Options) -> Result<()> {
+    if let Some((data, target, seed)) = options.private()? {
+        return run_privately(&data, target, seed, options.json.as_deref());
+    }
     let experiment = options.experiment()?;
     let mut all: Vec<Run> = Vec::new();
     let mut compared = Vec::new();
@@ -68,8 +76,20 @@ async fn run(options: &Options) -> Result<()> {
         print!("{}", compression::table(&compared));
     }
     if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&all)? + "\n";
-        fs::write(file, text).with_context(|| file.display().to_string())?;
+        write(file, &all)?;
     }
     Ok(())
+}
+
+fn run_privately(data: &Data, target: Target, seed: u64, json: Option<&Path>) -> Result<()> {
+    let progress = |pass, accuracy| eprintln!("pass {pass:3}: accuracy {accuracy:.4}");
+    let run =
+        tokio::task::block_in_place(|| train_privately(data, target, &Recipe::PUBLISHED, seed, progress))?;
+    print!("{}", run.text());
+    json.map_or(Ok(()), |file| write(file, &run))
+}
+
+fn write(file: &Path, result: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(result)? + "\n";
+    fs::write(file, text).with_context(|| file.display().to_string())
 }

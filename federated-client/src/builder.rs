@@ -7,7 +7,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use crate::{
     config::ParticipantConfig,
     event::ParticipantEvent,
-    session::{Backoff, ClientError, OnEvent, ResultRules, Session, SessionRules, Settings},
+    session::{Backoff, Books, ClientError, OnEvent, ResultRules, Session, SessionRules, Settings},
     signing,
     state::StateFolder,
     trainer::LocalTrainer,
@@ -144,6 +144,7 @@ impl FederatedClientBuilder {
         let trainer = self.trainer.ok_or_else(|| missing("a trainer", ".trainer(..)"))?;
         let site = config.secure_aggregation.as_ref();
         let site = site.map(|files| signing::load_site(files, &config.name)).transpose()?.map(Arc::new);
+        let books = Books::open(config.privacy.as_ref(), &config.name)?;
         let results = ResultRules {
             name: config.name.clone(),
             key: config.secure_aggregation.as_ref().and_then(|secure| secure.coordinator_key),
@@ -151,6 +152,7 @@ impl FederatedClientBuilder {
         };
         let settings = Settings {
             results,
+            books,
             secure: (site, ChaCha20Rng::from_seed(*signing::random()?)),
             identity: SiteIdentity::load(&config.tls, &config.name)?,
             state: StateFolder::open(&config.state)?,

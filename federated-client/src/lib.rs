@@ -8,6 +8,7 @@
 //! - [`config`]: `participant.toml`; [`policy`]: what the site agrees to; [`check`]: whether all of it will work;
 //! - `session`: connect, negotiate, attend, train, deliver; [`transport`]: the connection under it; [`state`]: what
 //!   survives a restart;
+//! - [`privacy`]: what was ever released from this site's records, against a limit of its own;
 //! - [`signing`]: who the participant is to the others in secure aggregation;
 //! - [`telemetry`]: the binary's log;
 //! - [`dataset`]: local examples, from memory or a CSV file;
@@ -25,6 +26,7 @@ pub mod device;
 pub mod event;
 pub mod parameters;
 pub mod policy;
+pub mod privacy;
 mod session;
 pub mod signing;
 pub mod state;

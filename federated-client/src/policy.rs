@@ -25,6 +25,8 @@ pub struct SitePolicy {
     pub allowed_layouts: Option<BTreeSet<Digest>>,
     /// Whether updates leave this site masked only; `false` by default.
     pub secure_aggregation_only: bool,
+    /// Whether nothing leaves this site without differential privacy; `false` by default.
+    pub private_only: bool,
 }
 
 impl Default for SitePolicy {
@@ -35,6 +37,7 @@ impl Default for SitePolicy {
             max_model_bytes: 4 << 30,
             allowed_layouts: None,
             secure_aggregation_only: false,
+            private_only: false,
         }
     }
 }
@@ -73,6 +76,9 @@ pub enum PolicyRefusal {
         /// The digest of the task's layout.
         found: Digest,
     },
+    /// Something without noise would leave.
+    #[error("this site's privacy.required is true, the task asks for an update without differential privacy")]
+    NoPrivacy,
     /// The coordinator would see the update by itself.
     #[error("this site's secure_aggregation.required is true, the task asks for an update in the clear")]
     InTheClear,
@@ -93,6 +99,7 @@ impl PolicyRefusal {
             Self::LocalEpochs { .. } => "POLICY_LOCAL_EPOCHS",
             Self::ModelSize { .. } => "POLICY_MODEL_SIZE",
             Self::InTheClear => "POLICY_SECURE_AGGREGATION",
+            Self::NoPrivacy => "POLICY_PRIVACY",
             Self::Layout { .. } => "POLICY_LAYOUT",
         })
     }
@@ -106,6 +113,9 @@ impl SitePolicy {
     pub fn check(&self, task: &TrainTask) -> Result<(), PolicyRefusal> {
         if self.secure_aggregation_only && task.secure.is_none() {
             return Err(PolicyRefusal::InTheClear);
+        }
+        if self.private_only && task.privacy.is_none() {
+            return Err(PolicyRefusal::NoPrivacy);
         }
         let (limit, found) = (self.min_cohort, task.cohort_size);
         if found < limit {
@@ -141,6 +151,7 @@ mod tests {
             max_model_bytes: task.layout.bytes(),
             allowed_layouts: Some([task.layout.digest()].into()),
             secure_aggregation_only: false,
+            private_only: false,
         };
         assert_eq!(policy.check(&task), Ok(()));
         policy.allowed_layouts = None;
@@ -172,6 +183,11 @@ mod tests {
                 SitePolicy { secure_aggregation_only: true, ..open() },
                 "POLICY_SECURE_AGGREGATION",
                 "the task asks for an update in the clear",
+            ),
+            (
+                SitePolicy { private_only: true, ..open() },
+                "POLICY_PRIVACY",
+                "an update without differential privacy",
             ),
         ];
         for (policy, reason, text) in cases {

@@ -5,7 +5,8 @@
 //! Those send bare messages. `participants`, `sites` and `lines` run the library's participant: at work, turned away,
 //! and over lines that break; `processes` kills it as a process of its own, `resume` either side in the middle of an
 //! upload, and `crash` anybody at random moments; `disk` is what disks may do, and
-//! `journal` what a journal in PostgreSQL does. `preflight` and
+//! `journal` what a journal in PostgreSQL does. `privacy` is what noise and budgets do, and
+//! `privacy_walk` looks at everything that anybody is told meanwhile. `preflight` and
 //! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
 
 mod absence;
@@ -21,6 +22,8 @@ mod lines;
 mod network;
 mod participants;
 mod preflight;
+mod privacy;
+mod privacy_walk;
 mod processes;
 mod programs;
 mod python;

@@ -11,10 +11,10 @@ async fn peers_without_a_version_in_common_are_told_which_side_to_update() {
     let federation = Federation::start().await;
     let mut raw = federation.participant("a").await;
     let words =
-        "expected a minor version of federated.v1 between 0 and 2, found 3 to 7; update the older side";
-    assert_refused(raw.negotiate(3, 7).await, Code::FailedPrecondition, "VERSION_UNSUPPORTED", words);
-    let result = raw.client().attend(v1::AttendRequest { minor: 4 }).await;
-    assert_refused(result, Code::FailedPrecondition, "VERSION_UNSUPPORTED", "found 4 to 4");
+        "expected a minor version of federated.v1 between 0 and 3, found 4 to 7; update the older side";
+    assert_refused(raw.negotiate(4, 7).await, Code::FailedPrecondition, "VERSION_UNSUPPORTED", words);
+    let result = raw.client().attend(v1::AttendRequest { minor: 5 }).await;
+    assert_refused(result, Code::FailedPrecondition, "VERSION_UNSUPPORTED", "found 5 to 5");
     let words = "field `minor_min`: expected at most 2, found 3";
     assert_refused(raw.negotiate(3, 2).await, Code::InvalidArgument, "MESSAGE_INVALID", words);
 }
@@ -24,7 +24,7 @@ async fn a_newer_peer_that_still_speaks_this_version_is_answered_in_it() {
     let federation = Federation::start().await;
     let mut raw = federation.participant("a").await;
     let answer = raw.negotiate(0, u32::MAX).await.unwrap();
-    assert_eq!((answer.minor, answer.participant.as_str()), (2, "a"));
+    assert_eq!((answer.minor, answer.participant.as_str()), (3, "a"));
     assert!(answer.software.starts_with("federated-coordinator "), "{}", answer.software);
     assert_eq!(answer.max_chunk_bytes, (4 << 20) - (64 << 10));
     assert_eq!((answer.stall_ms, answer.min_upload_bytes_per_second), (30_000, 1_024));
@@ -117,7 +117,7 @@ async fn fields_and_parts_of_a_later_version_are_skipped() {
     let path = PathAndQuery::from_static("/federated.v1.Participation/Negotiate");
     let codec = ProstCodec::<LaterNegotiateRequest, v1::NegotiateResponse>::default();
     let answer = grpc.unary(Request::new(request), path, codec).await.expect("an answer");
-    assert_eq!(answer.into_inner().minor, 2);
+    assert_eq!(answer.into_inner().minor, 3);
 
     operator.start(&Job::new("heart", 2)).await;
     let update = Update::constant(&a.line.task().await, 1.0, 1);

@@ -49,6 +49,8 @@ pub struct Job {
     pub aggregation: &'static str,
     /// The job file's table `[privacy.secure_aggregation]`; none when empty.
     pub secure_aggregation: String,
+    /// The job file's table `[privacy.dp]`; none when empty.
+    pub privacy: String,
     /// The model that the first round starts from.
     pub model: ModelParameters,
 }
@@ -73,6 +75,7 @@ impl Job {
             compression: "",
             aggregation: "",
             secure_aggregation: String::new(),
+            privacy: String::new(),
             model: model(2, 0.0),
         }
     }
@@ -96,6 +99,7 @@ impl Job {
             compression,
             aggregation,
             secure_aggregation,
+            privacy,
             ..
         } = self;
         let table = |name: &str, content: &str| match content {
@@ -105,6 +109,7 @@ impl Job {
         let (compression, aggregation) =
             (table("compression", compression), table("aggregation", aggregation));
         let secure_aggregation = table("privacy.secure_aggregation", secure_aggregation);
+        let privacy = table("privacy.dp", privacy);
         let participants = match participants.as_slice() {
             [] => String::new(),
             names => format!("participants = {names:?}"),
@@ -133,6 +138,7 @@ impl Job {
             {compression}
             {aggregation}
             {secure_aggregation}
+            {privacy}
             "#
         )
     }

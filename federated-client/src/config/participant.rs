@@ -10,7 +10,7 @@ use federated_core::{
 };
 
 use super::{
-    ConfigError, CoordinatorAddress, LogConfig,
+    ConfigError, CoordinatorAddress, LogConfig, SiteBudget,
     raw::{RawParticipant, RawPolicy, RawSecureAggregation},
 };
 use crate::{
@@ -71,7 +71,7 @@ pub struct SecureFiles {
 /// assert_eq!(config.tls.ca, Path::new("/srv/site/ca.pem"));
 /// # Ok::<(), federated_client::config::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParticipantConfig {
     /// Who this participant is: the name in its certificate.
     pub name: ParticipantName,
@@ -89,6 +89,8 @@ pub struct ParticipantConfig {
     pub policy: SitePolicy,
     /// Who it is in secure aggregation; without it such jobs are declined.
     pub secure_aggregation: Option<SecureFiles>,
+    /// What may ever be released from this site's records; without it there is no ledger, and private jobs are declined.
+    pub privacy: Option<SiteBudget>,
     /// What is logged. Only the binary reads it.
     pub log: LogConfig,
 }
@@ -111,6 +113,7 @@ impl ParticipantConfig {
             data: None,
             policy: SitePolicy::default(),
             secure_aggregation: None,
+            privacy: None,
             log: LogConfig::default(),
         }
     }
@@ -152,6 +155,7 @@ fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistak
     }
     let secure = raw.secure_aggregation;
     let secure_aggregation_only = secure.as_ref().is_some_and(|secure| secure.required);
+    let private_only = raw.privacy.as_ref().is_some_and(|privacy| privacy.required);
     Ok(ParticipantConfig {
         device: raw.device.map_or(Ok(defaults.device), |text| device(&text))?,
         state: raw.state.map_or(defaults.state, |state| folder.join(state)),
@@ -161,8 +165,9 @@ fn check(raw: RawParticipant, folder: &Path) -> Result<ParticipantConfig, Mistak
             key: folder.join(raw.tls.key),
         },
         data,
-        policy: SitePolicy { secure_aggregation_only, ..policy(raw.policy)? },
+        policy: SitePolicy { secure_aggregation_only, private_only, ..policy(raw.policy)? },
         secure_aggregation: secure.map(|raw| secure_files(raw, folder)).transpose()?,
+        privacy: raw.privacy.map(|raw| SiteBudget::parse(raw, folder)).transpose()?,
         log: LogConfig::parse(raw.log.format.as_deref(), raw.log.level.as_deref())?,
         name: defaults.name,
         coordinator: defaults.coordinator,

@@ -16,6 +16,7 @@ pub(super) struct RawParticipant {
     #[serde(default)]
     pub(super) policy: RawPolicy,
     pub(super) secure_aggregation: Option<RawSecureAggregation>,
+    pub(super) privacy: Option<RawPrivacy>,
     #[serde(default)]
     pub(super) log: RawLog,
 }
@@ -32,6 +33,16 @@ pub(super) struct RawSecureAggregation {
     pub(super) coordinator_key: Option<String>,
     #[serde(default)]
     pub(super) require_signed_result: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrivacy {
+    pub(super) epsilon: f64,
+    pub(super) delta: f64,
+    #[serde(default)]
+    pub(super) required: bool,
+    pub(super) folder: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -23,6 +23,7 @@ pub use error::ParametersError;
 pub use extract::extract;
 pub use layout::layout_of;
 pub use load::load;
+pub(crate) use path::Path;
 
 use burn::{module::Module, tensor::backend::Backend};
 

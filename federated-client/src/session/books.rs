@@ -7,7 +7,7 @@ use std::{
 
 use federated_core::{
     fault::{Fault, ReasonCode},
-    ids::TaskId,
+    ids::{ParticipantName, TaskId},
     privacy::dp::{
         ledger::{KeptError, OverBudget, ReserveError},
         terms::PrivacyTerms,
@@ -16,13 +16,18 @@ use federated_core::{
     time::Timestamp,
 };
 
-use crate::privacy::{SiteLedger, WriteError};
+use crate::{
+    config::SiteBudget,
+    privacy::{SiteLedger, SiteLedgerError, WriteError},
+};
 
 /// Why a task is not begun.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BooksError {
     /// There is nothing to count with.
-    #[error("the task spends of this site's privacy budget, and participant.toml has no [privacy] with epsilon and delta")]
+    #[error(
+        "the task spends of this site's privacy budget, and participant.toml has no [privacy] with epsilon and delta"
+    )]
     NoBudget,
     /// It would exceed the site's own limit.
     #[error(transparent)]
@@ -61,19 +66,25 @@ impl BooksError {
 }
 
 /// The site's ledger, for the thread that trains and the session that hears of receipts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Books(Option<Arc<Mutex<SiteLedger>>>);
 
 impl Books {
-    /// Those of a site with this ledger; one without declines whatever spends.
-    pub(crate) fn new(ledger: Option<SiteLedger>) -> Self {
-        Self(ledger.map(|ledger| Arc::new(Mutex::new(ledger))))
+    /// Those of a site that has none: it declines whatever spends.
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self(None);
+
+    /// Those of a site with this limit; one without declines whatever spends.
+    pub(crate) fn open(budget: Option<&SiteBudget>, name: &ParticipantName) -> Result<Self, SiteLedgerError> {
+        let ledger = budget.map(|budget| SiteLedger::open(budget, name, now())).transpose()?;
+        Ok(Self(ledger.map(|ledger| Arc::new(Mutex::new(ledger)))))
     }
 
     /// Writes down what a task spends, if it spends anything and the limit allows it. It is spent from then on.
     pub(super) fn reserve(&self, task: &TrainTask) -> Result<(), BooksError> {
         let Some(terms) = &task.privacy else { return Ok(()) };
-        let mut ledger = self.0.as_ref().ok_or(BooksError::NoBudget)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger =
+            self.0.as_ref().ok_or(BooksError::NoBudget)?.lock().unwrap_or_else(PoisonError::into_inner);
         let (release, at) = (release(task, terms), now());
         ledger.plan(&release, &terms.site_charge(), at).map_err(BooksError::Ledger)?;
         match ledger.reserve(&release, &task.id.to_string(), at) {

@@ -3,6 +3,7 @@ use federated_proto::{WireError, refusal::Refusal};
 
 use crate::{
     config::ConfigError,
+    privacy::SiteLedgerError,
     signing::SigningError,
     state::StateError,
     transport::{IdentityError, TransportError},
@@ -29,6 +30,9 @@ pub enum ClientError {
     /// The files of the `[secure_aggregation]` table cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// The ledger of the `[privacy]` table cannot be used.
+    #[error(transparent)]
+    Privacy(#[from] SiteLedgerError),
     /// The coordinator cannot be reached, and trying again cannot help.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -77,6 +81,7 @@ impl ClientError {
             Self::Config(error) => error.fault(),
             Self::Identity(error) => error.fault(),
             Self::Signing(error) => error.fault(),
+            Self::Privacy(error) => error.fault(),
             Self::Transport(error) => error.fault(),
             Self::State(error) => error.fault(),
             Self::Answer { source } => source.fault(),

@@ -49,7 +49,11 @@ mod tests {
     #[test]
     fn nothing_without_noise_is_beside_the_update() {
         let task = fixture::task("heart", 1);
-        assert_eq!(protect(&task, update(&task)).unwrap(), update(&task), "without privacy nothing is changed");
+        assert_eq!(
+            protect(&task, update(&task)).unwrap(),
+            update(&task),
+            "without privacy nothing is changed"
+        );
         let local = TrainTask { privacy: Some(fixture::privacy(Placement::Local)), ..task.clone() };
         let protected = protect(&local, update(&task)).unwrap();
         assert_eq!(protected, ClientUpdate { metrics: Metrics::new(), ..update(&task) });
@@ -57,7 +61,8 @@ mod tests {
             let hidden = TrainTask { privacy: Some(fixture::privacy(placement)), ..task.clone() };
             let protected = protect(&hidden, update(&task)).unwrap();
             assert_eq!((protected.examples, protected.metrics), (ExampleCount::ONE, Metrics::new()));
-            let norm = protected.delta.values().iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+            let norm =
+                protected.delta.values().iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
             assert!((0.999..=1.0).contains(&norm), "{norm}");
         }
     }

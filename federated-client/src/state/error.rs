@@ -29,6 +29,9 @@ pub enum StateError {
         /// What was noted.
         found: String,
     },
+    /// The system gives no randomness.
+    #[error("the system gives no randomness for noise")]
+    Randomness,
     /// Reading failed.
     #[error("cannot read {path}: {source}", path = .path.display())]
     Read {
@@ -74,7 +77,7 @@ impl StateError {
         match self {
             Self::InUse { .. } => Fault::Caller,
             Self::SessionBegun { .. } => Fault::Peer,
-            Self::Read { .. } | Self::Write { .. } => Fault::Environment,
+            Self::Read { .. } | Self::Write { .. } | Self::Randomness => Fault::Environment,
             Self::Digest { .. } => Fault::Peer,
             Self::Model(error) => error.fault(),
             Self::Mask(error) => error.fault(),

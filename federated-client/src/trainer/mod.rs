@@ -6,7 +6,7 @@
 //!
 //! [`BurnTrainer`] is the local work of federated averaging for any [`TrainableModule`], data set and burn optimiser.
 //! [`DenseNetwork`] is such a module, and [`TabularTrainer`] puts it together with a table and a device chosen at run
-//! time. `order` draws the batches, `loss_meter` averages the loss.
+//! time. `order` draws the batches, `loss_meter` averages the loss. [`private`] is local work with differential privacy.
 
 mod burn_trainer;
 mod dense;
@@ -15,6 +15,7 @@ mod guard;
 mod local;
 mod loss_meter;
 mod order;
+pub mod private;
 mod stop;
 mod tabular;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use federated_core::{
     compression::{CompressionError, decode, encode},
     metrics::Metrics,
     model::{TensorSpec, bytes_of, from_safetensors},
+    privacy::dp::NoiseSeed,
     update::ExampleCount,
 };
 
@@ -298,7 +299,8 @@ fn a_masked_update_is_no_answer_after_a_restart_and_the_next_is_written_over_it(
         VectorPlan::new(Modulus::B32, 1.0, ExampleCount::new(10).unwrap(), 3, BTreeMap::new()).unwrap();
     let rounding = RoundingSeed::new([1; 32].into());
     let masks = [Mask { seed: MaskSeed::new([2; 32].into()), sign: Sign::Add }.prepare().unwrap()];
-    let masking = Masking { plan: &plan, rounding: &rounding, masks: &masks, noise: &NoiseSeed::new([9; 32].into()) };
+    let masking =
+        Masking { plan: &plan, rounding: &rounding, masks: &masks, noise: &NoiseSeed::new([9; 32].into()) };
     state.store_masked(&task, update([1.0, 2.0]), masking).unwrap();
     let stored = state.recent_update(&task).unwrap();
     let bytes = fs::read(stored.path()).unwrap();

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use federated_core::{
     metrics::Metrics,
     model::{ModelLayout, ModelParameters, TensorSpec},
+    privacy::dp::NoiseSeed,
     privacy::secagg::{Mask, MaskSeed, Modulus, Sign, VectorError, apply},
     update::ExampleCount,
 };
@@ -47,7 +48,12 @@ fn the_file_is_the_vector_under_all_masks_for_any_number_of_cores() {
         let clipped = encoder.write(0, &mut expected).unwrap();
         apply(modulus, &masks, 0, &mut expected).unwrap();
         for cores in [1, 2, 5] {
-            let masking = Masking { plan: &plan, rounding: &rounding, masks: &masks, noise: &NoiseSeed::new([9; 32].into()) };
+            let masking = Masking {
+                plan: &plan,
+                rounding: &rounding,
+                masks: &masks,
+                noise: &NoiseSeed::new([9; 32].into()),
+            };
             let stored = MaskedUpdate::write(&path, &update, masking, NonZero::new(cores).unwrap()).unwrap();
             assert_eq!(stored.content(), Digest::of(&expected));
             assert_eq!((stored.bytes(), stored.clipped()), (expected.len() as u64, clipped));
@@ -62,7 +68,8 @@ fn an_update_of_more_examples_than_planned_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.1");
     let (plan, rounding) = (plan(Modulus::B32), RoundingSeed::new([7; 32].into()));
-    let masking = Masking { plan: &plan, rounding: &rounding, masks: &[], noise: &NoiseSeed::new([9; 32].into()) };
+    let masking =
+        Masking { plan: &plan, rounding: &rounding, masks: &[], noise: &NoiseSeed::new([9; 32].into()) };
     let refused = MaskedUpdate::write(&path, &update(101), masking, NonZero::<usize>::MIN).unwrap_err();
     assert!(matches!(refused, StateError::Vector(VectorError::Examples { most: 100, found: 101 })));
     assert!(!path.exists());

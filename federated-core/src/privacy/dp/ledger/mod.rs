@@ -7,7 +7,7 @@
 //! Read in this order: what a line can say ([`Record`]); how lines are chained and signed (`line`), and read (`read`); the
 //! [`Ledger`] (`state`), which says what comes next, refuses what would exceed the budget, and is what its lines give; what they
 //! add up to (`spent`) and what became of each release ([`ReleaseStory`]); a ledger with the place where its lines are kept
-//! ([`KeptLedger`]), which does the order of things right; what may be wrong ([`LedgerError`], [`OverBudget`], [`KeptError`]).
+//! ([`KeptLedger`]), which does the order of things right; all of it on a page ([`Summary`]); what may be wrong ([`LedgerError`], [`OverBudget`], [`KeptError`]).
 
 mod error;
 mod kept;
@@ -17,6 +17,7 @@ mod record;
 mod release;
 mod spent;
 mod state;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +27,4 @@ pub use read::TornTail;
 pub use record::{Adjacency, Budget, PrivacyUnit, Record};
 pub use release::ReleaseStory;
 pub use state::{Granted, Ledger, Reservation};
+pub use summary::{ReleaseSummary, Summary};

@@ -17,7 +17,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unplanned`] for one that was not planned.
     pub fn left(&self, release: &str) -> Result<u32, LedgerError> {
-        let quick = most(1, |times| Ok(self.with(release, times)?.is_some_and(|total| self.surely(&total))))?;
+        let quick = self.left_at_least(release)?;
         if self.budget.accountant == Accountant::Rdp {
             return Ok(quick);
         }
@@ -28,6 +28,14 @@ impl Ledger {
             Ok(self.with(release, times)?.is_some_and(|total| self.allows(&total)))
         };
         Ok(quick.saturating_add(most(first, beyond)?))
+    }
+
+    /// A number that is not above [`left`](Self::left), from a bound that takes milliseconds.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unplanned`] for one that was not planned.
+    pub fn left_at_least(&self, release: &str) -> Result<u32, LedgerError> {
+        most(1, |times| Ok(self.with(release, times)?.is_some_and(|total| self.surely(&total))))
     }
 
     /// Everything with so many more of a release; nothing when there are too many to count.

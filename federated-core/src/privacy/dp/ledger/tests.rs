@@ -270,6 +270,32 @@ fn a_closer_accountant_grants_more_and_exactly_as_many_as_it_says_are_left() {
     assert!(rdp < pld && pld <= exact, "{rdp} {pld} {exact}");
 }
 
+#[test]
+fn the_page_says_what_the_ledger_holds_and_no_terminal_obeys_it() {
+    let mut owner = used();
+    owner.plan("\u{1b}[2Jlungs", 50.0);
+    let summary = owner.ledger.summary().unwrap();
+    assert_eq!((summary.reserved, summary.released, summary.refused, summary.torn), (3, 2, 0, 0));
+    let page = summary.to_string();
+    for part in [
+        "privacy ledger of cleveland\n",
+        "limit      epsilon 4 with delta 0.00001\n",
+        "releases   3 reserved, of which 2 released for certain; 0 refused\n",
+        "lines      8, the last of 2023-11-14T22:13:20Z\n",
+        "\nheart                  3         2        0 ",
+        "\n\\u{1b}[2Jlungs         0         0        0 ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains('\u{1b}'));
+    let json = serde_json::to_value(&summary).unwrap();
+    assert_eq!(json["releases"][1]["left_at_least"], owner.ledger.left("heart").unwrap());
+    assert_eq!(json["budget"]["epsilon"], 4.0);
+    let late = Timestamp::from_millis(u64::MAX);
+    let (ledger, _) = Ledger::open("x", budget(1.0), &key(), late).unwrap();
+    assert!(ledger.summary().unwrap().to_string().contains("18446744073709551615 ms after 1970"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
