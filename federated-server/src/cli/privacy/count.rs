@@ -1,29 +1,16 @@
 use std::{fs, num::NonZeroU32, path::PathBuf};
 
 use anyhow::{Context, ensure};
-use clap::{Args, Subcommand};
+use clap::Args;
 use federated_core::privacy::dp::{
     Accountant, Comparison, Composition, Delta, Epsilon, NoiseMultiplier, QuantityError, SamplingRate,
     Target, least_noise,
 };
 use serde::Serialize;
 
-/// Counts what rounds of noise spend, and how much noise a budget needs.
-#[derive(Debug, Args)]
-pub(super) struct Privacy {
-    #[command(subcommand)]
-    question: Question,
-}
-
-#[derive(Debug, Subcommand)]
-enum Question {
-    Epsilon(EpsilonOf),
-    Noise(NoiseFor),
-}
-
 /// Says which epsilon a list of rounds spends, by each accountant that can count them.
 #[derive(Debug, Args)]
-struct EpsilonOf {
+pub(super) struct EpsilonOf {
     /// A JSON file: a list of {"noise_multiplier": ..., "sampling_rate": ..., "rounds": ...}.
     #[arg(long, value_name = "FILE")]
     steps: PathBuf,
@@ -37,7 +24,7 @@ struct EpsilonOf {
 
 /// Says how much noise keeps a run within a budget.
 #[derive(Debug, Args)]
-struct NoiseFor {
+pub(super) struct NoiseFor {
     /// The most epsilon that may be spent.
     #[arg(long, value_parser = quantity::<Epsilon>)]
     epsilon: Epsilon,
@@ -66,18 +53,9 @@ struct Noise {
     accountant_version: u32,
 }
 
-impl Privacy {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        match self.question {
-            Question::Epsilon(question) => question.run(),
-            Question::Noise(question) => question.run(),
-        }
-    }
-}
-
 impl EpsilonOf {
     #[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
-    fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let file = self.steps.display();
         let text = fs::read_to_string(&self.steps).with_context(|| format!("cannot read {file}"))?;
         let steps: Composition = serde_json::from_str(&text).with_context(|| {
@@ -102,7 +80,7 @@ impl EpsilonOf {
 
 impl NoiseFor {
     #[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
-    fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let Self { epsilon, delta, sampling_rate, rounds, .. } = self;
         let accountant = self.accountant.unwrap_or_else(|| Accountant::closest_at(sampling_rate));
         let noise_multiplier = least_noise(accountant, Target { epsilon, delta }, sampling_rate, rounds)?;
