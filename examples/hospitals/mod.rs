@@ -3,7 +3,7 @@
 //! Read in this order: `experiment` is the story: one seed's federation and what it is compared with. The data:
 //! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
 //! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
-//! `normalisation` what the moments are for. The jobs: `recipe`, and `secure` when updates are masked. The hospitals' processes run `participant`; they are
+//! `normalisation` what the moments are for. The jobs: `recipe`, `secure` when updates are masked, and `private` when little may be told of a patient. The hospitals' processes run `participant`; they are
 //! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`. In [`outages`] the
 //! same patients train at more sites, which are killed again and again.
 
@@ -19,6 +19,7 @@ mod normalisation;
 pub mod outages;
 mod participant;
 mod patient;
+mod private;
 mod progress;
 mod recipe;
 mod secure;
@@ -107,7 +108,7 @@ async fn compare_or_run(options: &Options) -> Result<()> {
 async fn run(experiment: &Experiment, options: &Options) -> Result<Vec<Outcome>> {
     let seeds = options.seeds();
     let mut progress = Progress::new(u32::try_from(seeds.len())?);
-    let mut federation = start(experiment).await?;
+    let mut federation = start(experiment, seeds.len()).await?;
     let outcomes = run_seeds(experiment, seeds, &mut federation, &mut progress).await;
     // Also after a failure: the processes use the folder that goes with the federation.
     let stopped = federation.stop().await;
@@ -118,13 +119,16 @@ async fn run(experiment: &Experiment, options: &Options) -> Result<Vec<Outcome>>
 }
 
 /// The coordinator and the four hospitals.
-async fn start(experiment: &Experiment) -> Result<Federation> {
+async fn start(experiment: &Experiment, seeds: usize) -> Result<Federation> {
     let names = Hospital::ALL.map(Hospital::participant).into_iter().collect::<Result<Vec<_>, _>>()?;
     let keys = experiment.recipe.secure_aggregation.then(SigningKeys::new).transpose()?;
     Federation::start("hospitals", &names, |name, bundle| {
         let hospital: Hospital = name.as_str().parse().map_err(anyhow::Error::msg)?;
         if let Some(keys) = &keys {
             keys.furnish(hospital, bundle)?;
+        }
+        if let Some(budget) = &experiment.recipe.privacy {
+            budget.furnish(bundle, seeds)?;
         }
         let held_in = experiment.kill.filter(|kill| kill.hospital == hospital).map(|kill| kill.round);
         Participant::furnish(hospital, experiment.split, experiment.device, held_in, bundle)

@@ -21,7 +21,8 @@ use federated_tests::{AddConstant, Client, Federation, Job, Signatories, model};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// A round with this noise multiplier spends about 1.1 at a delta of 1e-5, and five of them 2.7.
-const CENTRAL: &str = "placement = \"central\"\nepsilon = 4.0\ndelta = 1e-5\nclip = 1.0\nnoise_multiplier = 4.0";
+const CENTRAL: &str =
+    "placement = \"central\"\nepsilon = 4.0\ndelta = 1e-5\nclip = 1.0\nnoise_multiplier = 4.0";
 
 fn job(rounds: u32, privacy: &str) -> Job {
     Job { rounds, attempts: 1, privacy: privacy.to_owned(), model: model(9_999, 0.0), ..Job::new("heart", 3) }
@@ -74,7 +75,11 @@ async fn the_coordinators_noise_is_on_the_mean_of_clipped_updates_and_all_books_
     assert!((mean - 0.01).abs() < 0.08, "{mean}");
     assert!((deviation - 4.0 / 3.0).abs() < 0.06, "{deviation}");
     let report = &status.history[0];
-    assert_eq!((report.examples, report.metrics.len()), (3, 0), "no weights and no metrics: they have no noise");
+    assert_eq!(
+        (report.examples, report.metrics.len()),
+        (3, 0),
+        "no weights and no metrics: they have no noise"
+    );
     let ledger = job_ledger(&federation);
     assert_eq!((ledger.reserved(), ledger.refused()), (1, 0));
     for config in sites {
@@ -186,7 +191,10 @@ async fn a_participant_of_an_older_version_gets_no_private_task() {
     operator.start(&Job { min_participants: 1, quorum: 1, ..job(1, CENTRAL) }).await;
     let status = operator.ended("heart").await;
     assert_eq!(status.state(), JobState::Failed);
-    assert!(status.message.contains("expected minor version 3 for differential privacy, found 2"), "{status:#?}");
+    assert!(
+        status.message.contains("expected minor version 3 for differential privacy, found 2"),
+        "{status:#?}"
+    );
 }
 
 #[tokio::test]

@@ -6,14 +6,17 @@
 mod child;
 mod coordinator;
 
-use std::{path::Path, time::SystemTime};
+use std::{fs, path::Path, time::SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use federated_core::{ids::ParticipantName, model::ModelParameters};
 use federated_proto::v1::{JobState, JobStatus};
 use federated_server::{
     config::OperatorConfig,
-    identity::setup::{EnrollOptions, InitOptions, enroll, init},
+    identity::{
+        make_signing_key,
+        setup::{EnrollOptions, InitOptions, enroll, init},
+    },
     operator::OperatorClient,
 };
 use futures::future::select_all;
@@ -36,6 +39,16 @@ pub(crate) struct Federation {
     // Before the folder: they use it until they end.
     processes: Vec<ChildProcess>,
     _folder: TempDir,
+}
+
+/// Gives the coordinator a key to sign with: the ledgers of jobs with differential privacy, and results of secure aggregation.
+fn sign(coordinator: &Path) -> Result<()> {
+    make_signing_key(&coordinator.join("signing.key"))?;
+    let file = coordinator.join("coordinator.toml");
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let signing = text.replace("# signing_key = ", "signing_key = ");
+    ensure!(signing != text, "{}: expected the setting signing_key in a comment", file.display());
+    fs::write(&file, signing).with_context(|| file.display().to_string())
 }
 
 /// A job that is done.
@@ -77,6 +90,7 @@ impl Federation {
             ..InitOptions::new(&coordinator_dir)
         };
         let config = init(&options, SystemTime::now())?;
+        sign(&coordinator_dir)?;
 
         let arguments = ["coordinator".to_owned(), coordinator_dir.display().to_string()];
         let mut coordinator = ChildProcess::start("coordinator", &arguments, path)?;

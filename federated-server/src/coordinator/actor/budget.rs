@@ -85,7 +85,9 @@ impl Actor {
         }
         let budget = terms.budget().map_err(|error| error.to_string())?;
         let key = self.signing.as_ref().map(|key| SigningSecret::from_seed(Zeroizing::new(*key.seed())));
-        let key = key.ok_or_else(|| "there is no signing_key in coordinator.toml to sign its ledger with".to_owned())?;
+        let key = key.ok_or_else(|| {
+            "there is no signing_key in coordinator.toml to sign its ledger with".to_owned()
+        })?;
         let (store, name) = (Arc::clone(&self.store), job.clone());
         let opened = blocking(move || Ok(JobLedger::open(&store, &name, budget, key, at))).await;
         let ledger = opened.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;

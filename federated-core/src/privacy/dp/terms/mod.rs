@@ -21,7 +21,8 @@ pub use plan::{MeanNoise, PlanChoice, PrivacyPlan, SpentByRound};
 pub use proposal::Proposal;
 
 use super::{
-    Accountant, ClipNorm, Composition, Delta, MechanismStep, NoiseMultiplier, QuantityError, SamplingRate, Target,
+    Accountant, ClipNorm, Composition, Delta, MechanismStep, NoiseMultiplier, QuantityError, SamplingRate,
+    Target,
     ledger::{Adjacency, Budget, PrivacyUnit},
 };
 
