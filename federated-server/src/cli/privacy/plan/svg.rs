@@ -32,7 +32,7 @@ impl Picture<'_> {
         writeln!(f, r##"<path d="M{left} {high}V{low}H{right}" fill="none" stroke="#444"/>"##)?;
         for mark in 0..=MARKS {
             let part = f64::from(mark) / f64::from(MARKS);
-            let (round, epsilon) = (self.curve.last() * part, self.curve.most() * part);
+            let (round, epsilon) = ((self.curve.last() * part).round(), self.curve.most() * part);
             let (x, y) = (self.x(round), self.y(epsilon));
             writeln!(f, r#"<text x="{x:.1}" y="{}" text-anchor="middle">{round:.0}</text>"#, low + 18.0)?;
             writeln!(f, r#"<text x="{}" y="{:.1}" text-anchor="end">{epsilon:.2}</text>"#, left - 8.0, y + 4.0)?;
