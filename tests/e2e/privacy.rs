@@ -36,7 +36,7 @@ fn with_budget(config: ParticipantConfig, epsilon: f64) -> ParticipantConfig {
 }
 
 fn site(federation: &Federation, name: &str, epsilon: f64) -> ParticipantConfig {
-    with_budget(Client::config(&federation.bundle(name)), epsilon)
+    with_budget(Client::config(&federation.enroll(name)), epsilon)
 }
 
 fn ledger(path: PathBuf, key: &VerifyingPublic) -> Ledger {
@@ -144,7 +144,7 @@ async fn a_site_declines_the_round_that_would_pass_its_own_limit_and_the_others_
 async fn a_site_without_a_budget_or_with_a_trainer_without_noise_takes_no_part() {
     let federation = Federation::signing(|builder, _| builder).await;
     let mut operator = federation.operator().await;
-    let mut without = Client::start(&federation.bundle("a"), AddConstant::new(1.0, 50));
+    let mut without = Client::start(&federation.enroll("a"), AddConstant::new(1.0, 50));
     let mut unaware = Client::start_with(site(&federation, "b", 8.0), AddConstant::new(1.0, 50));
     let mut aware = Client::start_with(site(&federation, "c", 8.0), Hiding(AddConstant::new(1.0, 50)));
     operator.present(&NAMES).await;

@@ -177,7 +177,7 @@ async fn no_answer_and_no_file_shows_what_has_no_noise() {
 async fn a_participants_update_leaves_clipped_and_alone() {
     let federation = Federation::signing(|builder, _| builder).await;
     let mut operator = federation.operator().await;
-    let config = Client::config(&federation.bundle("a"));
+    let config = Client::config(&federation.enroll("a"));
     let (epsilon, delta) = (Epsilon::new(8.0).unwrap(), Delta::new(1e-5).unwrap());
     let privacy = Some(SiteBudget::new(epsilon, delta, config.state.with_file_name("privacy")));
     let config = ParticipantConfig { privacy, ..config };
