@@ -31,6 +31,7 @@ mod layers;
 mod mechanism;
 mod module;
 mod noise;
+mod pending;
 mod poisson;
 mod private_trainer;
 mod randomness;
