@@ -38,7 +38,8 @@ impl Ledger {
         }
     }
 
-    /// How many more of a release the budget allows, if nothing else is released.
+    /// How many more of a release the budget allows, if nothing else is released. With the accountant `pld` it takes seconds;
+    /// [`left_at_least`](Self::left_at_least) is quick.
     ///
     /// # Errors
     /// [`LedgerError::Unplanned`] for one that was not planned.
