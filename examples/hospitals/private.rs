@@ -48,7 +48,8 @@ impl FromStr for Budget {
     fn from_str(text: &str) -> Result<Self> {
         let (mut epsilon, mut delta, mut noise) = (None, Delta::new(1e-5)?, None);
         for part in text.split(',') {
-            let expected = || format!("expected epsilon=NUMBER[,delta=NUMBER][,noise=NUMBER], found `{text}`");
+            let expected =
+                || format!("expected epsilon=NUMBER[,delta=NUMBER][,noise=NUMBER], found `{text}`");
             let (key, value) = part.split_once('=').with_context(expected)?;
             let number: f64 = value.parse().with_context(expected)?;
             match key {
@@ -155,7 +156,15 @@ mod tests {
         assert!(budget.training_table().contains("epsilon = 3.6\ndelta = 1e-5\nclip = 1.0\n"));
         let budget: Budget = "epsilon=1,delta=1e-6,noise=2.5".parse().unwrap();
         assert!(budget.training_table().contains("delta = 1e-6\nclip = 1.0\nnoise_multiplier = 2.5\n"));
-        for wrong in ["4", "epsilon", "delta=1e-5", "epsilon=0", "epsilon=4,sigma=2", "epsilon=nan", "epsilon=4,delta=2"] {
+        for wrong in [
+            "4",
+            "epsilon",
+            "delta=1e-5",
+            "epsilon=0",
+            "epsilon=4,sigma=2",
+            "epsilon=nan",
+            "epsilon=4,delta=2",
+        ] {
             assert!(wrong.parse::<Budget>().is_err(), "{wrong}");
         }
     }
