@@ -136,7 +136,14 @@ impl Experiment {
             let training = self.train_together(federation, seed, &normalisation, progress).await?;
             let (bytes_up, bytes_down) = (training.status.bytes_up, training.status.bytes_down);
             let (model, elapsed) = (training.model, began.elapsed());
-            return Ok(Federated { model, normalisation, bytes_up, training_bytes_up: bytes_up, bytes_down, elapsed });
+            return Ok(Federated {
+                model,
+                normalisation,
+                bytes_up,
+                training_bytes_up: bytes_up,
+                bytes_down,
+                elapsed,
+            });
         }
         let nothing = ModelParameters::zeros(Moments::layout(columns.len())?)?;
         let statistics = federation

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 use federated_client::{
-    FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy,
-    privacy::public_examples, telemetry, trainer::LocalTrainer,
+    FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy, privacy::public_examples,
+    telemetry, trainer::LocalTrainer,
 };
 
 use crate::{

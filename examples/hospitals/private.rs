@@ -18,6 +18,7 @@ use federated_core::{
         secagg::VerifyingPublic,
     },
 };
+use federated_server::{identity::load_signing_key, store::JobLedger};
 
 use crate::hospitals::hospital::Hospital;
 
@@ -47,7 +48,8 @@ impl FromStr for Budget {
     fn from_str(text: &str) -> Result<Self> {
         let (mut epsilon, mut delta, mut noise) = (None, Delta::new(1e-5)?, None);
         for part in text.split(',') {
-            let expected = || format!("expected epsilon=NUMBER[,delta=NUMBER][,noise=NUMBER], found `{text}`");
+            let expected =
+                || format!("expected epsilon=NUMBER[,delta=NUMBER][,noise=NUMBER], found `{text}`");
             let (key, value) = part.split_once('=').with_context(expected)?;
             let number: f64 = value.parse().with_context(expected)?;
             match key {
@@ -89,33 +91,38 @@ impl Budget {
     }
 }
 
-/// The books of a federation after its end, in a folder of their own, each with the key that checks it.
+/// The books of a federation: the ledger of the job at the coordinator, and each hospital's own, which lie in its folder.
 #[derive(Debug)]
 pub(crate) struct Books<'a> {
-    /// The federation's folder: the coordinator's and each hospital's are in it.
-    pub(crate) federation: &'a Path,
+    /// Where copies go.
+    to: Option<&'a Path>,
 }
 
-impl Books<'_> {
-    /// Checks all ledgers, says what each holds, and copies them to `to`, if that is given.
-    pub(crate) fn check(&self, job: &JobName, key: &VerifyingPublic, to: Option<&Path>) -> Result<String> {
-        let mut text = String::new();
-        let name = format!("{job}.jsonl");
-        let bytes = fs::read(self.federation.join("coordinator/state/ledgers").join(&name));
-        let bytes = bytes.context("the job's ledger")?;
-        text += &line("the job", &Ledger::verify(&bytes, key).context("the job's ledger")?)?;
-        self.keep(to, &name, &bytes, key)?;
+impl<'a> Books<'a> {
+    /// Checks all ledgers and says what each holds; copies go to `to`, each with the key that checks it.
+    pub(crate) fn of(federation: &Path, seed: Option<u64>, to: Option<&'a Path>) -> Result<String> {
+        let books = Self { to };
+        let coordinator = federation.join("coordinator");
+        let job: JobName = format!("training-{}", seed.context("there is a seed")?).parse()?;
+        let key = load_signing_key(&coordinator.join("signing.key"))?.public();
+        let path = JobLedger::path(&coordinator.join("state"), &job);
+        let mut text = books.entry("the job", &path, &key)?;
         for hospital in Hospital::ALL {
-            let folder = self.federation.join(hospital.name()).join(FOLDER);
-            let copy = LedgerCopy::read(&folder)?;
-            text += &line(hospital.name(), copy.ledger())?;
-            self.keep(to, &format!("{hospital}.jsonl"), copy.bytes(), copy.key())?;
+            let copy = LedgerCopy::of_folder(&federation.join(hospital.name()).join(FOLDER))?;
+            text += &books.entry(hospital.name(), copy.path(), &copy.key())?;
         }
         Ok(text)
     }
 
-    fn keep(&self, to: Option<&Path>, name: &str, bytes: &[u8], key: &VerifyingPublic) -> Result<()> {
-        let Some(to) = to else { return Ok(()) };
+    fn entry(&self, whose: &str, path: &Path, key: &VerifyingPublic) -> Result<String> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let ledger = Ledger::verify(&bytes, key).with_context(|| path.display().to_string())?;
+        self.keep(&format!("{}.jsonl", whose.replace(' ', "-")), &bytes, key)?;
+        line(whose, &ledger)
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8], key: &VerifyingPublic) -> Result<()> {
+        let Some(to) = self.to else { return Ok(()) };
         fs::create_dir_all(to).with_context(|| to.display().to_string())?;
         let file = to.join(name);
         ensure!(!file.exists(), "{}: expected nothing, found a file; choose another folder", file.display());
@@ -149,7 +156,15 @@ mod tests {
         assert!(budget.training_table().contains("epsilon = 3.6\ndelta = 1e-5\nclip = 1.0\n"));
         let budget: Budget = "epsilon=1,delta=1e-6,noise=2.5".parse().unwrap();
         assert!(budget.training_table().contains("delta = 1e-6\nclip = 1.0\nnoise_multiplier = 2.5\n"));
-        for wrong in ["4", "epsilon", "delta=1e-5", "epsilon=0", "epsilon=4,sigma=2", "epsilon=nan", "epsilon=4,delta=2"] {
+        for wrong in [
+            "4",
+            "epsilon",
+            "delta=1e-5",
+            "epsilon=0",
+            "epsilon=4,sigma=2",
+            "epsilon=nan",
+            "epsilon=4,delta=2",
+        ] {
             assert!(wrong.parse::<Budget>().is_err(), "{wrong}");
         }
     }

@@ -38,7 +38,7 @@ pub(crate) struct Federation {
     operator: OperatorClient,
     // Before the folder: they use it until they end.
     processes: Vec<ChildProcess>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Gives the coordinator a key to sign with: the ledgers of jobs with differential privacy, and results of secure aggregation.
@@ -111,7 +111,7 @@ impl Federation {
         }
         let operator = OperatorConfig { address: address.parse()?, ..config.operator };
         let operator = OperatorClient::connect(&operator).await?;
-        Ok(Self { operator, processes, _folder: folder })
+        Ok(Self { operator, processes, folder })
     }
 
     /// Runs a job to its end; `watch` is told of every change, and may ask the coordinator for more.
@@ -162,6 +162,11 @@ impl Federation {
         Ok(Finished { model: self.operator.download(model).await?, status: last })
     }
 
+    /// Where everyone's folder is, for as long as this value lives.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The operator's connection.
     pub(crate) fn operator(&self) -> OperatorClient {
         self.operator.clone()
@@ -174,7 +179,7 @@ impl Federation {
 
     /// Ends all processes, the coordinator last.
     pub(crate) async fn stop(self) -> Result<()> {
-        let Self { operator, processes, _folder } = self;
+        let Self { operator, processes, folder: _folder } = self;
         // An open call would hold up the coordinator's end.
         drop(operator);
         let mut all = Ok(());
