@@ -46,7 +46,10 @@ impl fmt::Display for Audited {
         if self.no_privacy {
             writeln!(f, "NO PRIVACY: coins, batches and noise follow from a seed")?;
         }
-        writeln!(f, "trained on {patients} patients and {included} of {canaries} canaries, each by its coin; {steps} steps")?;
+        writeln!(
+            f,
+            "trained on {patients} patients and {included} of {canaries} canaries, each by its coin; {steps} steps"
+        )?;
         if let Some(auc) = self.auc {
             writeln!(f, "the model's AUC on these patients: {auc:.3}")?;
         }
@@ -65,7 +68,10 @@ impl fmt::Display for Audited {
         if self.refutes_claim() {
             writeln!(f, "The bound is above the claim: this training does not keep its promise.")
         } else {
-            writeln!(f, "The bound is below the claim: nothing is known to be wrong. It is no proof that nothing is.")
+            writeln!(
+                f,
+                "The bound is below the claim: nothing is known to be wrong. It is no proof that nothing is."
+            )
         }
     }
 }

@@ -83,8 +83,7 @@ impl Experiment {
         initial: &ModelParameters,
         noise: Option<&mut dyn NoiseSource>,
     ) -> Result<ModelParameters> {
-        let network =
-            DenseNetwork::<Autodiff<Flex>>::from_layout(initial.layout(), &Default::default())?;
+        let network = DenseNetwork::<Autodiff<Flex>>::from_layout(initial.layout(), &Default::default())?;
         debug_assert!(extract(&network).is_ok_and(|model| model == *initial), "a network of zeros");
         let (method, randomness) = (GradientMethod::default(), self.recipe.randomness());
         let optimizer = SgdConfig::new().init();

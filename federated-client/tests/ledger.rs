@@ -205,3 +205,23 @@ fn a_process_that_is_killed_loses_no_reservation() {
     }
     assert!(released >= 60, "{released}");
 }
+
+#[test]
+fn the_report_of_a_site_is_text_json_and_a_page() {
+    let folder = site();
+    let (code, said) = client(folder.path(), &["privacy", "report", "--json", "--html", "report.html"]);
+    assert_eq!(code, Some(0), "{said}");
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&report["ledger"]["subject"], &report["releases"][0]["sums"]),
+        (&"cleveland".into(), &2.into())
+    );
+    let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(page.contains(report["ledger"]["last_line"].as_str().unwrap()), "{page}");
+    let (code, said) = client(folder.path(), &["privacy", "report"]);
+    assert!(code == Some(0) && said.contains("remaining  epsilon"), "{said}");
+    let empty = tempfile::tempdir().unwrap();
+    fs::write(empty.path().join("participant.toml"), CONFIG).unwrap();
+    let (code, said) = client(empty.path(), &["privacy", "report"]);
+    assert!(code == Some(1) && said.contains("expected a table [privacy]"), "{said}");
+}

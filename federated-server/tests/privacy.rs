@@ -128,3 +128,75 @@ fn numbers_out_of_range_and_budgets_out_of_reach_are_refused_with_the_reason() {
         assert!(status == Some(code) && said.contains(expected), "{arguments}: {said}");
     }
 }
+
+const JOB: &str = r#"
+    name = "heart"
+    rounds = 30
+    model = { initial = "there is none yet" }
+    strategy = { kind = "fedavg", local_epochs = 1, learning_rate = 0.1 }
+    cohort = { min_participants = 20, quorum = 15 }
+"#;
+const PRIVATE: &str = "[privacy.dp]\nplacement = \"central\"\nepsilon = 4.0\ndelta = 1e-5\nclip = 0.5\n";
+
+#[test]
+fn a_plan_shows_epsilons_rounds_and_cohorts_around_the_jobs_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("job.toml"), format!("{JOB}{PRIVATE}")).unwrap();
+    let plan = json(folder, "plan job.toml --json");
+    let choices = plan["choices"].as_array().unwrap();
+    assert_eq!((choices.len(), &plan["attempts"], &plan["job"]), (15, &30.into(), &"heart".into()));
+    let own = &choices[7];
+    assert_eq!((&own["epsilon"], &own["rounds"]), (&4.0.into(), &30.into()));
+    // As `privacy noise` has it, of the 99 in 100 of delta that are counted with.
+    let noise = json(folder, "noise --epsilon 4 --delta 0.99e-5 --sampling-rate 1 --rounds 30 --json");
+    let multiplier = noise["noise_multiplier"].as_f64().unwrap();
+    assert!(
+        near(&own["noise_multiplier"], multiplier, 1e-6)
+            && near(&plan["terms"]["noise_multiplier"], multiplier, 1e-6)
+    );
+    for (place, participants) in [10.0, 20.0, 40.0, 200.0].into_iter().enumerate() {
+        let mean = &own["means"][place];
+        assert!(near(&mean["units"], participants, 1e-9), "{mean}");
+        assert!(near(&mean["sigma"], multiplier * 0.5 / participants, 1e-6), "{mean}");
+    }
+    let spent = plan["spent"].as_array().unwrap();
+    assert!(near(&spent.last().unwrap()["epsilon"], 4.0, 1e-3), "{spent:?}");
+}
+
+#[test]
+fn a_plan_is_a_table_a_plot_and_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("job.toml"), format!("{JOB}{PRIVATE}noise_multiplier = 12.0\n")).unwrap();
+    let output = privacy(folder, "plan job.toml --svg spent.svg");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("job `heart`: central noise hides one participant (add-remove)"), "{text}");
+    assert!(text.contains("epsilon spent by round (*) and the limit (-)\n    4.000 |"), "{text}");
+    assert!(text.contains("pays for 1") && !text.contains("so it ends before"), "{text}");
+    assert!(text.is_ascii() && text.lines().all(|line| line.len() <= 120), "{text}");
+    let picture = fs::read_to_string(folder.join("spent.svg")).unwrap();
+    assert!(picture.starts_with("<svg xmlns=") && picture.ends_with("</svg>\n"), "{picture}");
+    assert_eq!(picture.matches("<polyline").count(), 1);
+    // Too little noise is said.
+    fs::write(folder.join("loud.toml"), format!("{JOB}{PRIVATE}noise_multiplier = 2.0\n")).unwrap();
+    let text = String::from_utf8(privacy(folder, "plan loud.toml").stdout).unwrap();
+    assert!(text.contains("so it ends before its last round"), "{text}");
+}
+
+#[test]
+fn a_job_without_privacy_is_told_what_to_add() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("job.toml"), JOB).unwrap();
+    let (status, said) = refused(folder, "plan job.toml");
+    assert_eq!(status, Some(1));
+    assert!(said.contains("job.toml: expected a table [privacy.dp], found none"), "{said}");
+    // What is to be added is a job file's table.
+    let (_, table) = said.split_once("for instance\n").unwrap();
+    let local = format!("{JOB}{table}\nnoise_multiplier = 20.0\n");
+    fs::write(folder.join("private.toml"), local).unwrap();
+    assert_eq!(json(folder, "plan private.toml --json")["terms"]["placement"], "local");
+    let (_, said) = refused(folder, "plan gone.toml");
+    assert!(said.contains("cannot read gone.toml"), "{said}");
+}

@@ -1,6 +1,6 @@
 //! Differential privacy in rounds: what is released has noise, and budgets end what would exceed them before it begins.
 
-use std::{fs, path::PathBuf, sync::atomic::Ordering};
+use std::{fs, path::PathBuf, sync::atomic::Ordering, time::SystemTime};
 
 use federated_client::{
     config::{ParticipantConfig, SiteBudget},
@@ -10,13 +10,14 @@ use federated_client::{
 use federated_core::{
     model::ModelParameters,
     privacy::{
-        dp::{Delta, Epsilon, ledger::Ledger},
+        dp::{Delta, Epsilon, ledger::Ledger, report::PrivacyReport},
         secagg::VerifyingPublic,
     },
     task::TrainTask,
     update::ClientUpdate,
 };
 use federated_proto::{v1::JobState, version::MINOR_PRIVACY};
+use federated_server::{backup, config::CoordinatorConfig};
 use federated_tests::{AddConstant, Client, Federation, Job, Signatories, model};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -46,6 +47,15 @@ fn ledger(path: PathBuf, key: &VerifyingPublic) -> Ledger {
 /// The ledger of the job at its coordinator.
 fn job_ledger(federation: &Federation) -> Ledger {
     ledger(federation.folder().join("state/ledgers/heart.jsonl"), &federation.signing_key().public())
+}
+
+/// The report about the job, as the command makes it while the coordinator runs.
+async fn report(federation: &Federation) -> PrivacyReport {
+    let config = CoordinatorConfig::defaults_in(&federation.folder());
+    let jobs = backup::jobs(&config).await.unwrap();
+    let facts = jobs.first().unwrap().privacy_facts().unwrap();
+    let (ledger, key) = (job_ledger(federation), federation.signing_key().public());
+    PrivacyReport::of_job(facts, &ledger, &key, SystemTime::now().into()).unwrap()
 }
 
 fn declined(event: &ParticipantEvent) -> Option<(u32, String)> {

@@ -32,7 +32,7 @@ enum Question {
 }
 
 #[derive(Args)]
-struct Place {
+pub(super) struct Place {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = "participant.toml")]
     config: PathBuf,
@@ -75,7 +75,7 @@ impl Place {
         })
     }
 
-    fn copy(&self) -> anyhow::Result<LedgerCopy> {
+    pub(super) fn copy(&self) -> anyhow::Result<LedgerCopy> {
         Ok(LedgerCopy::of_folder(&self.budget()?.folder)?)
     }
 }

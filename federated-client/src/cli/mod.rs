@@ -1,9 +1,10 @@
 //! The command line: `check` tries everything a participant needs, `run` takes part, `new-model` makes a model for the
-//! built-in trainer, `ledger` looks at what this site has spent of its privacy.
+//! built-in trainer, `ledger` looks at what this site has spent of its privacy, and `privacy report` tells it to others.
 
 mod check;
 mod ledger;
 mod model;
+mod privacy;
 mod run;
 mod signals;
 
@@ -42,6 +43,7 @@ enum Command {
     /// Makes this participant's long-lived key for secure aggregation, and prints its line of everyone's roster.
     SecaggKey(SecaggKey),
     Ledger(ledger::LedgerCommand),
+    Privacy(privacy::Privacy),
 }
 
 #[derive(Args)]
@@ -110,6 +112,7 @@ fn run_command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&runtime, &arguments).map(|()| ExitCode::SUCCESS),
         Command::NewModel(model) => model.run().map(|()| ExitCode::SUCCESS),
         Command::Ledger(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Privacy(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::SecaggKey(key) => key.run().map(|()| ExitCode::SUCCESS),
     };
     Runtime::shutdown_timeout(runtime, PATIENCE);

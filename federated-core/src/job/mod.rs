@@ -13,6 +13,7 @@ mod error;
 mod explanation;
 mod link;
 mod message_bytes;
+mod privacy_facts;
 mod replay;
 mod state;
 mod terms;

@@ -11,6 +11,8 @@ mod tests;
 
 use std::path::Path;
 
+use federated_core::job::Job;
+
 pub use copy::Copied;
 
 use self::copy::{Place, copy};
@@ -45,6 +47,14 @@ pub async fn backup(config: &CoordinatorConfig, to: &Path) -> Result<Copied, Sto
             done => return done,
         }
     }
+}
+
+/// The jobs of a coordinator, as its journal has them, in the order of their names. It may run meanwhile.
+///
+/// # Errors
+/// [`StoreError`] when the journal cannot be read or is damaged.
+pub async fn jobs(config: &CoordinatorConfig) -> Result<Vec<Job>, StoreError> {
+    read(config).await?.jobs("that is looked at")
 }
 
 /// Puts a backup back as the state of a coordinator that has none yet, and that does not run. A privacy ledger that is

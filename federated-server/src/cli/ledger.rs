@@ -73,11 +73,11 @@ struct Export {
 }
 
 /// A ledger as it is at one moment; the coordinator may write it meanwhile.
-struct Found {
+pub(super) struct Found {
     bytes: Vec<u8>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     tail: Option<TornTail>,
-    key: VerifyingPublic,
+    pub(super) key: VerifyingPublic,
 }
 
 fn own_key(dir: &Path) -> anyhow::Result<VerifyingPublic> {
@@ -94,7 +94,7 @@ fn ledger_of(dir: &Path, job: &JobName) -> anyhow::Result<PathBuf> {
 }
 
 impl Found {
-    fn of(dir: &Path, job: &JobName) -> anyhow::Result<Self> {
+    pub(super) fn of(dir: &Path, job: &JobName) -> anyhow::Result<Self> {
         let (key, path) = (own_key(dir)?, ledger_of(dir, job)?);
         let bytes = read(&path)?;
         let (ledger, tail) = Ledger::read(&bytes, &key).with_context(|| path.display().to_string())?;

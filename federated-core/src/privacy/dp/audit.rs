@@ -27,7 +27,9 @@ const HALVINGS: u32 = 60;
 #[non_exhaustive]
 pub enum AuditError {
     /// The numbers do not fit together.
-    #[error("expected at most {canaries} guesses, of which at most all are right, found {guessed} of which {right} are right")]
+    #[error(
+        "expected at most {canaries} guesses, of which at most all are right, found {guessed} of which {right} are right"
+    )]
     Counts {
         /// How many canaries there are.
         canaries: u32,

@@ -3,7 +3,8 @@
 //! Read in this order: the numbers everything is said in ([`quantities`]); what rounds of noise spend ([`accountant`]); the
 //! noise ([`sampler`]); what is clipped before it ([`mod@clip`]) and how the norm is found ([`adaptive`]); noise on a mean of
 //! updates ([`central`]), noise that is shared out ([`distributed`]), and noise that cancels over rounds ([`ftrl`]); what was
-//! spent, and what may still be ([`ledger`]); what a job says about all this ([`terms`]); what is measured of a run ([`audit`]).
+//! spent, and what may still be ([`ledger`]); what a job says about all this ([`terms`]); what is measured of a run ([`audit`]);
+//! what is told about all of it ([`report`]).
 //! `docs/differential-privacy.md` has the formulas and what each bound assumes.
 //!
 //! | in the papers | here |
@@ -27,6 +28,7 @@ pub mod distributed;
 pub mod ftrl;
 pub mod ledger;
 pub mod quantities;
+pub mod report;
 pub mod sampler;
 pub mod terms;
 

@@ -5,6 +5,7 @@
 
 mod count;
 mod plan;
+mod report;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +21,7 @@ enum Question {
     Epsilon(count::EpsilonOf),
     Noise(count::NoiseFor),
     Plan(plan::Plan),
+    Report(report::Report),
 }
 
 impl Privacy {
@@ -28,6 +30,7 @@ impl Privacy {
             Question::Epsilon(question) => question.run(),
             Question::Noise(question) => question.run(),
             Question::Plan(question) => question.run(),
+            Question::Report(question) => question.run(),
         }
     }
 }

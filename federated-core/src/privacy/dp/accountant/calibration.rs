@@ -66,8 +66,7 @@ pub fn least_noise(
     }
     while enough.noise.get() > (short * (1.0 + 1e-7)).max(LEAST_NOISE) {
         let noise = enough.noise.get();
-        let middle =
-            ask(if short > 0.0 { (short * noise).sqrt() } else { (noise / 2.0).max(LEAST_NOISE) })?;
+        let middle = ask(if short > 0.0 { (short * noise).sqrt() } else { (noise / 2.0).max(LEAST_NOISE) })?;
         if holds(&middle) {
             enough = middle;
         } else {

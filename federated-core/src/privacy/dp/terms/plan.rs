@@ -152,7 +152,8 @@ impl PrivacyTerms {
     /// [`TermsError`] when the budget is none.
     pub fn spent_after(&self, rounds: NonZeroU32) -> Result<Option<f64>, TermsError> {
         let budget = self.budget()?;
-        let of_all = |step: &MechanismStep| MechanismStep { rounds: step.rounds.saturating_mul(rounds), ..*step };
+        let of_all =
+            |step: &MechanismStep| MechanismStep { rounds: step.rounds.saturating_mul(rounds), ..*step };
         let all: Composition = self.charge().steps().iter().map(of_all).collect();
         Ok(budget.accountant.epsilon(&all, budget.delta).ok().map(|spent| spent.epsilon))
     }
@@ -206,7 +207,11 @@ mod tests {
             delta: Delta::new(1e-5).unwrap(),
             accountant: Proposal::accountant(placement, sampling_rate),
         };
-        if rate < 1.0 { proposal.check().unwrap() } else { proposal.calibrated(eight()).unwrap().check().unwrap() }
+        if rate < 1.0 {
+            proposal.check().unwrap()
+        } else {
+            proposal.calibrated(eight()).unwrap().check().unwrap()
+        }
     }
 
     fn eight() -> NonZeroU32 {

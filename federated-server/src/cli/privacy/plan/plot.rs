@@ -15,7 +15,11 @@ impl fmt::Display for Plot<'_> {
         writeln!(f, "epsilon spent by round (*) and the limit (-)")?;
         for row in (0..=HEIGHT).rev() {
             let value = most * row as f64 / HEIGHT as f64;
-            if row % 3 == 0 { write!(f, "{value:>9.3} |")? } else { write!(f, "          |")? }
+            if row % 3 == 0 {
+                write!(f, "{value:>9.3} |")?
+            } else {
+                write!(f, "          |")?
+            }
             let cells: String = (0..=WIDTH).map(|column| cell(curve, row, column)).collect();
             writeln!(f, "{}", cells.trim_end())?;
         }

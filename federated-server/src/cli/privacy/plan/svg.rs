@@ -35,7 +35,12 @@ impl Picture<'_> {
             let (round, epsilon) = ((self.curve.last() * part).round(), self.curve.most() * part);
             let (x, y) = (self.x(round), self.y(epsilon));
             writeln!(f, r#"<text x="{x:.1}" y="{}" text-anchor="middle">{round:.0}</text>"#, low + 18.0)?;
-            writeln!(f, r#"<text x="{}" y="{:.1}" text-anchor="end">{epsilon:.2}</text>"#, left - 8.0, y + 4.0)?;
+            writeln!(
+                f,
+                r#"<text x="{}" y="{:.1}" text-anchor="end">{epsilon:.2}</text>"#,
+                left - 8.0,
+                y + 4.0
+            )?;
             writeln!(f, r##"<path d="M{left} {y:.1}H{right}" stroke="#ddd" stroke-width="0.5"/>"##)?;
         }
         let (middle, foot) = (f64::midpoint(left, right), HEIGHT - 8.0);

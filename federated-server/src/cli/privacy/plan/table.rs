@@ -18,7 +18,7 @@ impl fmt::Display for Table<'_> {
         let unit = terms.unit();
         writeln!(
             f,
-            "job `{job}`: {} noise hides one {unit} ({}), delta {}; clip norm {}; counted by {accountant} (version {})",
+            "job `{job}`: {} noise hides one {unit} ({}), delta {}\nclip norm {}, counted by the accountant {accountant} (version {})",
             terms.placement(),
             terms.adjacency(),
             terms.target().delta,
@@ -32,21 +32,36 @@ impl fmt::Display for Table<'_> {
             terms.target().epsilon
         )?;
         if attempts < &rounds.get() {
-            writeln!(f, "  so it ends before its last round: raise noise_multiplier or epsilon, or ask for fewer rounds")?;
+            writeln!(
+                f,
+                "  so it ends before its last round: raise noise_multiplier or epsilon, or ask for fewer rounds"
+            )?;
         } else if *attempts == rounds.get() {
-            writeln!(f, "  an attempt that is abandoned has spent all the same: `releases` makes room for some")?;
+            writeln!(
+                f,
+                "  an attempt that is abandoned has spent all the same: `releases` makes room for some"
+            )?;
         }
         if terms.unit() == PrivacyUnit::Record {
             let (steps, rate) = (terms.steps(), terms.sampling_rate());
-            writeln!(f, "a round has {steps} steps at a site, each over every record with a chance of {rate}")?;
+            writeln!(
+                f,
+                "a round has {steps} steps at a site, each over every record with a chance of {rate}"
+            )?;
         }
         writeln!(f)?;
         heading(f, unit, choices)?;
         choices.iter().try_for_each(|choice| row(f, choice))?;
         writeln!(f)?;
         match terms.placement() {
-            Placement::Local => writeln!(f, "Noise is on the mean gradient of each step: noise multiplier x clip norm / records in a batch."),
-            Placement::Central => writeln!(f, "Noise is on each round's mean: noise multiplier x clip norm / participants asked."),
+            Placement::Local => writeln!(
+                f,
+                "Noise is on the mean gradient of each step: noise multiplier x clip norm / records in a batch."
+            ),
+            Placement::Central => writeln!(
+                f,
+                "Noise is on each round's mean: noise multiplier x clip norm / participants asked."
+            ),
             _ => writeln!(
                 f,
                 "Noise is on each round's mean: noise multiplier x clip norm / participants, and a little more when nobody drops out."
