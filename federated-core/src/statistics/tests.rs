@@ -239,7 +239,7 @@ fn values_without_one_and_beyond_the_bounds_are_counted_as_said() {
         column.histogram.as_ref().unwrap().counts().iter().map(|count| count.round()).collect();
     assert_eq!(counts, [3.0, 1.0, 0.0, 0.0, 2.0]);
     assert!((column.mean.unwrap().value - 23.999 / 6.0).abs() < 1e-5);
-    assert_eq!(column.mean.unwrap().deviation, 0.0);
+    assert!(column.mean.unwrap().deviation <= 0.0, "no noise");
 }
 
 #[test]
@@ -322,7 +322,6 @@ fn noise_moves_answers_by_as_much_as_they_say() {
             / number)
             .sqrt();
         let said = answers.iter().map(|answers| read(answers).deviation).sum::<f64>() / number;
-        println!("{name}: {mean:.3} of {truth:.3}, spread {spread:.3}, said {said:.3}");
         assert!((mean - truth).abs() < 0.3 * said, "{name}: {mean} is not {truth}, by {said}");
         assert!((0.85..1.15).contains(&(spread / said)), "{name}: {spread}, said {said}");
     }
