@@ -9,6 +9,7 @@ use crate::hospitals::{
     experiment::Experiment,
     hospital::Hospital,
     participant::Participant,
+    private::Budget,
     recipe::{Learning, Recipe},
     secure::Kill,
     split::Split,
@@ -77,6 +78,13 @@ pub(crate) struct Options {
     /// Kill this hospital's process (SIGKILL) while it masks, halfway through the training, and start it again.
     #[arg(long, value_name = "HOSPITAL", requires = "secure_aggregation")]
     kill: Option<Hospital>,
+    /// Let so little be told of a patient: epsilon=4, or epsilon=4,delta=1e-5; with noise=MULTIPLIER the noise is not the least
+    /// that pays for all rounds, and the training ends before the round that the budget does not pay for.
+    #[arg(long, value_name = "BUDGET", conflicts_with_all = ["compare", "batch_size", "kill"])]
+    dp: Option<Budget>,
+    /// With --dp: copy everyone's ledger into this folder, each with the key that checks it.
+    #[arg(long, value_name = "FOLDER", requires = "dp")]
+    pub(crate) books: Option<PathBuf>,
     /// Where the hospitals train: cpu, auto or cuda:N (needs --features cuda).
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -103,9 +111,15 @@ impl Options {
             learning: self.strategy,
             local_epochs: self.local_epochs.unwrap_or(EPOCHS),
             batch_size: self.batch_size.unwrap_or(BATCH),
-            learning_rate: self.lr.unwrap_or(if sgd { 1.0 } else { 0.03 }),
+            learning_rate: self.lr.unwrap_or(match (sgd, self.dp) {
+                (true, _) => 1.0,
+                // Steps on all patients at once, and twice as many as rounds: more of them would have more noise.
+                (false, Some(_)) => 0.5,
+                (false, None) => 0.03,
+            }),
             compression,
             secure_aggregation: self.secure_aggregation,
+            privacy: self.dp,
         };
         recipe.strategy()?;
         const HALF: NonZeroU32 = NonZeroU32::new(2).unwrap();
@@ -160,6 +174,9 @@ mod tests {
             "--compare f32,gzip",
             "--compare f32,int8 --compression int8",
             "--kill va",
+            "--dp 4",
+            "--books x",
+            "--dp epsilon=4 --batch-size 16",
             "--secure-aggregation --kill zurich",
             "--secure-aggregation --compression int8",
             "coordinator",

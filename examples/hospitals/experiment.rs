@@ -96,7 +96,7 @@ struct Predictor {
 impl Experiment {
     /// The same experiment with nothing hidden and nobody killed.
     pub(crate) fn in_the_clear(&self) -> Self {
-        let recipe = Recipe { secure_aggregation: false, ..self.recipe };
+        let recipe = Recipe { secure_aggregation: false, privacy: None, ..self.recipe };
         Self { recipe, kill: None, ..*self }
     }
 
@@ -131,6 +131,13 @@ impl Experiment {
     ) -> Result<Federated> {
         let columns = self.split.columns();
         let began = Instant::now();
+        if self.recipe.privacy.is_some() {
+            let normalisation = Normalisation::ordinary(columns);
+            let training = self.train_together(federation, seed, &normalisation, progress).await?;
+            let (bytes_up, bytes_down) = (training.status.bytes_up, training.status.bytes_down);
+            let (model, elapsed) = (training.model, began.elapsed());
+            return Ok(Federated { model, normalisation, bytes_up, training_bytes_up: bytes_up, bytes_down, elapsed });
+        }
         let nothing = ModelParameters::zeros(Moments::layout(columns.len())?)?;
         let statistics = federation
             .run(&self.recipe.statistics_job(seed), &nothing, async |_, status| {

@@ -160,6 +160,7 @@ pub(crate) mod tests {
             learning_rate: 0.1,
             compression: federated_core::compression::Encoding::PLAIN,
             secure_aggregation: false,
+            privacy: None,
         };
         Experiment { split: Split::Own, recipe, device: Device::Cpu, kill: None }
     }

@@ -3,7 +3,7 @@
 //! Read in this order: `experiment` is the story: one seed's federation and what it is compared with. The data:
 //! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
 //! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
-//! `normalisation` what the moments are for. The jobs: `recipe`, and `secure` when updates are masked. The hospitals' processes run `participant`; they are
+//! `normalisation` what the moments are for. The jobs: `recipe`, `secure` when updates are masked, and `private` when little may be told of a patient. The hospitals' processes run `participant`; they are
 //! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`. In [`outages`] the
 //! same patients train at more sites, which are killed again and again.
 
@@ -19,6 +19,7 @@ mod normalisation;
 pub mod outages;
 mod participant;
 mod patient;
+mod private;
 mod progress;
 mod recipe;
 mod secure;
@@ -40,6 +41,7 @@ use crate::{
         hospital::Hospital,
         json::Report,
         participant::Participant,
+        private::Books,
         progress::Progress,
         secure::SigningKeys,
     },
@@ -76,19 +78,19 @@ async fn compare_or_run(options: &Options) -> Result<()> {
     if !options.compare.is_empty() {
         let mut all = Vec::new();
         for encoding in &options.compare {
-            let outcomes = run(&options.experiment(*encoding)?, options).await?;
+            let outcomes = run(&options.experiment(*encoding)?, options).await?.outcomes;
             all.push(Outcome::compared(*encoding, &outcomes));
         }
         print!("{}", compression::table(&all));
         return Ok(());
     }
     let experiment = options.experiment(options.compression)?;
-    let clear = match experiment.recipe.secure_aggregation {
-        true => Some(run(&experiment.in_the_clear(), options).await?),
+    let clear = match experiment.recipe.secure_aggregation && experiment.recipe.privacy.is_none() {
+        true => Some(run(&experiment.in_the_clear(), options).await?.outcomes),
         false => None,
     };
-    let outcomes = run(&experiment, options).await?;
-    print!("{}", table::text(&experiment, &outcomes));
+    let Ran { outcomes, books } = run(&experiment, options).await?;
+    print!("{}{books}", table::text(&experiment, &outcomes));
     if let Some(file) = &options.json {
         let report = Report::new(&experiment, &outcomes).context("there is a seed")?;
         let text = serde_json::to_string_pretty(&report)? + "\n";
@@ -103,28 +105,46 @@ async fn compare_or_run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What became of a federation.
+struct Ran {
+    outcomes: Vec<Outcome>,
+    /// What everyone's ledgers say, in words; empty when nothing was to be counted.
+    books: String,
+}
+
 /// Runs every seed on one federation.
-async fn run(experiment: &Experiment, options: &Options) -> Result<Vec<Outcome>> {
+async fn run(experiment: &Experiment, options: &Options) -> Result<Ran> {
     let seeds = options.seeds();
     let mut progress = Progress::new(u32::try_from(seeds.len())?);
-    let mut federation = start(experiment).await?;
+    let mut federation = start(experiment, seeds.len()).await?;
     let outcomes = run_seeds(experiment, seeds, &mut federation, &mut progress).await;
-    // Also after a failure: the processes use the folder that goes with the federation.
+    // Also after a failure: a run that the budget ended is in the books.
+    let books = match experiment.recipe.privacy {
+        Some(_) => Books::of(federation.folder(), options.seeds().last(), options.books.as_deref()),
+        None => Ok(String::new()),
+    };
+    // The processes use the folder that goes with the federation.
     let stopped = federation.stop().await;
     progress.finish();
+    if let (Err(_), Ok(books)) = (&outcomes, &books) {
+        eprint!("{books}");
+    }
     let outcomes = outcomes?;
     stopped?;
-    Ok(outcomes)
+    Ok(Ran { outcomes, books: books? })
 }
 
 /// The coordinator and the four hospitals.
-async fn start(experiment: &Experiment) -> Result<Federation> {
+async fn start(experiment: &Experiment, seeds: usize) -> Result<Federation> {
     let names = Hospital::ALL.map(Hospital::participant).into_iter().collect::<Result<Vec<_>, _>>()?;
     let keys = experiment.recipe.secure_aggregation.then(SigningKeys::new).transpose()?;
     Federation::start("hospitals", &names, |name, bundle| {
         let hospital: Hospital = name.as_str().parse().map_err(anyhow::Error::msg)?;
         if let Some(keys) = &keys {
             keys.furnish(hospital, bundle)?;
+        }
+        if let Some(budget) = &experiment.recipe.privacy {
+            budget.furnish(bundle, seeds)?;
         }
         let held_in = experiment.kill.filter(|kill| kill.hospital == hospital).map(|kill| kill.round);
         Participant::furnish(hospital, experiment.split, experiment.device, held_in, bundle)

@@ -84,6 +84,7 @@ mod tests {
             learning_rate: 0.1,
             compression: Encoding::PLAIN,
             secure_aggregation: false,
+            privacy: None,
         };
         train_in_one_place(name, table(), Device::Cpu, &recipe, seed).unwrap()
     }

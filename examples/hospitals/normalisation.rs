@@ -44,6 +44,12 @@ impl Normalisation {
         Ok(Self { mean, scale })
     }
 
+    /// From what is ordinary for anybody, and so no patient's: for this nothing has to be told.
+    pub(crate) fn ordinary(columns: &[Column]) -> Self {
+        let (mean, scale) = columns.iter().map(|column| (column.ordinary, 1.0 / column.spread)).unzip();
+        Self { mean, scale }
+    }
+
     /// As settings of a job: exact, since `Display` writes as many digits as tell a float from its neighbours.
     pub(crate) fn to_settings(&self) -> [(&'static str, String); 2] {
         let text = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");

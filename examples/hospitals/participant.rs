@@ -2,12 +2,14 @@ use std::{
     fs,
     num::NonZeroU32,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
 use federated_client::{
-    FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy, telemetry,
+    FederatedClient, config::ParticipantConfig, device::Device, policy::SitePolicy,
+    privacy::public_examples, telemetry, trainer::LocalTrainer,
 };
 
 use crate::{
@@ -63,14 +65,22 @@ impl Participant {
     pub(crate) async fn run(self) -> Result<()> {
         let mut config = ParticipantConfig::load(self.folder.join("participant.toml"))?;
         telemetry::install(&config.log)?;
-        let secure_aggregation_only = config.policy.secure_aggregation_only;
-        config.policy = SitePolicy { secure_aggregation_only, ..policy(self.split)? };
+        let SitePolicy { secure_aggregation_only, private_only, .. } = config.policy;
+        config.policy = SitePolicy { secure_aggregation_only, private_only, ..policy(self.split)? };
         let hospital: Hospital = config.name.as_str().parse().map_err(anyhow::Error::msg)?;
         let file = self.folder.join(RECORDS);
         let records = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let trainer = HospitalTrainer::new(hospital, self.split, self.device, &records)
             .with_context(|| file.display().to_string())?
             .held_in(self.held_in);
+        let trainer = match &config.privacy {
+            None => trainer,
+            Some(budget) => {
+                let patients = trainer.example_count();
+                let public = public_examples(budget, &config.name, patients, SystemTime::now().into())?;
+                trainer.with_public_patients(public)
+            }
+        };
         let client =
             FederatedClient::builder().config(config).trainer(trainer).shutdown(parent_is_done()).build()?;
         Ok(client.run().await?)

@@ -10,7 +10,7 @@ use federated_core::{
 
 use crate::{
     compression,
-    hospitals::{hospital::Hospital, normalisation::Normalisation, secure},
+    hospitals::{hospital::Hospital, normalisation::Normalisation, private::Budget, secure},
 };
 
 /// How a federation learns.
@@ -48,13 +48,15 @@ pub(crate) struct Recipe {
     pub(crate) compression: Encoding,
     /// Whether the coordinator sees the sum of updates only.
     pub(crate) secure_aggregation: bool,
+    /// How little is told of a patient, if that is wanted.
+    pub(crate) privacy: Option<Budget>,
 }
 
 impl Recipe {
     /// The job in which the hospitals tell the moments of their columns.
     pub(crate) fn statistics_job(&self, seed: u64) -> String {
         let strategy = "kind = \"fedavg\"\nlocal_epochs = 1\nlearning_rate = 1.0\n";
-        job("statistics", seed, NonZeroU32::MIN, 4, strategy, &[]) + self.secure_table()
+        job("statistics", seed, NonZeroU32::MIN, 4, strategy, &[]) + &self.secure_table()
     }
 
     /// The job in which they train.
@@ -62,18 +64,31 @@ impl Recipe {
         let quorum = if self.secure_aggregation { secure::QUORUM } else { 4 };
         let (strategy, settings) = (self.strategy_toml(), normalisation.to_settings());
         let job = job("training", seed, self.rounds, quorum, &strategy, &settings);
-        job + &compression::job_table(self.compression) + self.secure_table()
+        job + &compression::job_table(self.compression) + &self.secure_table() + &self.privacy_table()
     }
 
-    const fn secure_table(&self) -> &'static str {
-        if self.secure_aggregation { secure::JOB_TABLE } else { "" }
+    fn privacy_table(&self) -> String {
+        self.privacy.map_or_else(String::new, |budget| budget.training_table())
+    }
+
+    fn secure_table(&self) -> String {
+        match (self.secure_aggregation, self.privacy) {
+            (false, _) => String::new(),
+            (true, None) => secure::JOB_TABLE.to_owned() + secure::METRICS,
+            // Metrics would have no noise.
+            (true, Some(_)) => secure::JOB_TABLE.to_owned(),
+        }
     }
 
     fn strategy_toml(&self) -> String {
         let Self { learning, local_epochs, batch_size, learning_rate, .. } = self;
         let mut text = format!("kind = \"{learning}\"\nlearning_rate = {learning_rate:?}\n");
         if *learning == Learning::Fedavg {
-            text += &format!("local_epochs = {local_epochs}\nbatch_size = {batch_size}\n");
+            text += &format!("local_epochs = {local_epochs}\n");
+            // With noise, each step is over all patients.
+            if self.privacy.is_none() {
+                text += &format!("batch_size = {batch_size}\n");
+            }
         }
         text
     }
@@ -131,6 +146,7 @@ mod tests {
             learning_rate: 0.03,
             compression: Encoding::PLAIN,
             secure_aggregation: false,
+            privacy: None,
         }
     }
 
@@ -182,6 +198,19 @@ mod tests {
             assert_eq!(job.plan.cohort().quorum.get(), quorum);
             assert_eq!(terms.parameters(4).unwrap().threshold(), 3);
             assert_eq!((terms.max_cohort(), terms.vector().value_bits()), (4, 30));
+        }
+    }
+
+    #[test]
+    fn a_budget_is_in_the_training_job_and_nothing_without_noise_is_beside_it() {
+        for secure_aggregation in [false, true] {
+            let privacy = Some("epsilon=4".parse().unwrap());
+            let recipe = Recipe { privacy, secure_aggregation, ..recipe(Learning::Fedavg) };
+            let job = JobConfig::parse(&recipe.training_job(7, &normalisation())).unwrap();
+            let terms = job.privacy.unwrap();
+            assert_eq!((terms.steps().get(), terms.sampling_rate().get()), (2, 1.0));
+            assert!((terms.target().epsilon.get() - 3.6).abs() < 1e-9);
+            assert!(job.secure.is_none_or(|secure| secure.terms.vector().metrics().is_empty()));
         }
     }
 

@@ -14,7 +14,8 @@ use federated_core::{
 };
 
 use crate::hospitals::{
-    hospital::Hospital, moments::Moments, normalisation::Normalisation, patient::Patient, split::Split,
+    hospital::Hospital, moments::Moments, normalisation::Normalisation, patient::Patient,
+    private::TRAIN_SHARE, split::Split,
 };
 
 /// A hospital's part in the federation. Its patients never leave this value.
@@ -29,6 +30,8 @@ pub(crate) struct HospitalTrainer {
     device: Device,
     patients: Vec<Patient>,
     held_in: Option<NonZeroU32>,
+    /// How many patients the hospital says that it trains on.
+    public: Option<ExampleCount>,
     /// The trainer of the present job, with its patients normalised.
     training: Option<(JobName, TabularTrainer)>,
 }
@@ -37,13 +40,20 @@ impl HospitalTrainer {
     /// The part of this hospital, with its file's text.
     pub(crate) fn new(hospital: Hospital, split: Split, device: Device, records: &str) -> Result<Self> {
         let patients = Patient::read_all(records, split)?;
-        Ok(Self { hospital, split, device, patients, held_in: None, training: None })
+        Ok(Self { hospital, split, device, patients, held_in: None, public: None, training: None })
     }
 
     /// With an update that is never masked: the process waits to be killed in the first attempt of this round, when it
     /// has trained, and says so on its standard output.
     pub(crate) fn held_in(self, round: Option<NonZeroU32>) -> Self {
         Self { held_in: round, ..self }
+    }
+
+    /// For tasks with differential privacy: `public` is how many patients the hospital says that it has.
+    pub(crate) fn with_public_patients(self, public: ExampleCount) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few hundred")]
+        let train = (f64::from(public.get()) * TRAIN_SHARE).round().max(1.0) as u64;
+        Self { public: ExampleCount::new(train).ok(), ..self }
     }
 
     fn hold(&self, task: &TrainTask, stop: &StopSignal) {
@@ -74,13 +84,20 @@ impl HospitalTrainer {
     fn prepare(&self, task: &TrainTask) -> Result<TabularTrainer> {
         let normalisation = Normalisation::from_settings(&task.settings)?;
         let table = normalisation.apply(&self.training_patients(task)?)?;
-        Ok(TabularTrainer::new(table, self.device)?)
+        Ok(match self.public {
+            Some(public) => TabularTrainer::with_public_examples(table, self.device, public)?,
+            None => TabularTrainer::new(table, self.device)?,
+        })
     }
 }
 
 impl LocalTrainer for HospitalTrainer {
     fn example_count(&self) -> u64 {
         self.patients.len() as u64
+    }
+
+    fn hides_records(&self) -> bool {
+        self.public.is_some()
     }
 
     fn train(
@@ -156,6 +173,7 @@ mod tests {
             learning_rate: 0.03,
             compression: Encoding::PLAIN,
             secure_aggregation: false,
+            privacy: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Time as an argument: the core never reads a clock.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +42,23 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// What a clock showed; the epoch for a clock that stands before it.
+    fn from(shown: SystemTime) -> Self {
+        let since = shown.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_what_a_clock_showed() {
+        assert_eq!(Timestamp::from(UNIX_EPOCH + Duration::from_millis(25)).as_millis(), 25);
+        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_millis(25)).as_millis(), 0);
+    }
 
     #[test]
     fn a_clock_that_steps_back_gives_no_negative_duration() {

@@ -21,7 +21,8 @@ use federated_tests::{AddConstant, Client, Federation, Job, Signatories, model};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// A round with this noise multiplier spends about 1.1 at a delta of 1e-5, and five of them 2.7.
-const CENTRAL: &str = "placement = \"central\"\nepsilon = 4.0\ndelta = 1e-5\nclip = 1.0\nnoise_multiplier = 4.0";
+const CENTRAL: &str =
+    "placement = \"central\"\nepsilon = 4.0\ndelta = 1e-5\nclip = 1.0\nnoise_multiplier = 4.0";
 
 fn job(rounds: u32, privacy: &str) -> Job {
     Job { rounds, attempts: 1, privacy: privacy.to_owned(), model: model(9_999, 0.0), ..Job::new("heart", 3) }
@@ -35,7 +36,7 @@ fn with_budget(config: ParticipantConfig, epsilon: f64) -> ParticipantConfig {
 }
 
 fn site(federation: &Federation, name: &str, epsilon: f64) -> ParticipantConfig {
-    with_budget(Client::config(&federation.bundle(name)), epsilon)
+    with_budget(Client::config(&federation.enroll(name)), epsilon)
 }
 
 fn ledger(path: PathBuf, key: &VerifyingPublic) -> Ledger {
@@ -74,7 +75,11 @@ async fn the_coordinators_noise_is_on_the_mean_of_clipped_updates_and_all_books_
     assert!((mean - 0.01).abs() < 0.08, "{mean}");
     assert!((deviation - 4.0 / 3.0).abs() < 0.06, "{deviation}");
     let report = &status.history[0];
-    assert_eq!((report.examples, report.metrics.len()), (3, 0), "no weights and no metrics: they have no noise");
+    assert_eq!(
+        (report.examples, report.metrics.len()),
+        (3, 0),
+        "no weights and no metrics: they have no noise"
+    );
     let ledger = job_ledger(&federation);
     assert_eq!((ledger.reserved(), ledger.refused()), (1, 0));
     for config in sites {
@@ -139,7 +144,7 @@ async fn a_site_declines_the_round_that_would_pass_its_own_limit_and_the_others_
 async fn a_site_without_a_budget_or_with_a_trainer_without_noise_takes_no_part() {
     let federation = Federation::signing(|builder, _| builder).await;
     let mut operator = federation.operator().await;
-    let mut without = Client::start(&federation.bundle("a"), AddConstant::new(1.0, 50));
+    let mut without = Client::start(&federation.enroll("a"), AddConstant::new(1.0, 50));
     let mut unaware = Client::start_with(site(&federation, "b", 8.0), AddConstant::new(1.0, 50));
     let mut aware = Client::start_with(site(&federation, "c", 8.0), Hiding(AddConstant::new(1.0, 50)));
     operator.present(&NAMES).await;
@@ -186,7 +191,10 @@ async fn a_participant_of_an_older_version_gets_no_private_task() {
     operator.start(&Job { min_participants: 1, quorum: 1, ..job(1, CENTRAL) }).await;
     let status = operator.ended("heart").await;
     assert_eq!(status.state(), JobState::Failed);
-    assert!(status.message.contains("expected minor version 3 for differential privacy, found 2"), "{status:#?}");
+    assert!(
+        status.message.contains("expected minor version 3 for differential privacy, found 2"),
+        "{status:#?}"
+    );
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ fn all_calls() -> BTreeSet<String> {
     let mut calls = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        let names = text.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split_once('(' ));
+        let names = text.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split_once('('));
         calls.extend(names.map(|(name, _)| name.to_owned()));
     }
     calls
@@ -158,7 +158,9 @@ async fn no_answer_and_no_file_shows_what_has_no_noise() {
         look_through(format!("{refusal:?}").as_bytes(), "a refusal");
         look_through(refusal.details(), "the details of a refusal");
     }
-    walked.extend(["StopJob", "PauseJob", "ResumeJob", "RetryJob", "DeclineTask", "AnswerSession"].map(str::to_owned));
+    walked.extend(
+        ["StopJob", "PauseJob", "ResumeJob", "RetryJob", "DeclineTask", "AnswerSession"].map(str::to_owned),
+    );
     assert_eq!(walked, all_calls(), "a call of the protocol that this test does not look through");
 
     assert_eq!(status.history.len(), 2);
@@ -175,7 +177,7 @@ async fn no_answer_and_no_file_shows_what_has_no_noise() {
 async fn a_participants_update_leaves_clipped_and_alone() {
     let federation = Federation::signing(|builder, _| builder).await;
     let mut operator = federation.operator().await;
-    let config = Client::config(&federation.bundle("a"));
+    let config = Client::config(&federation.enroll("a"));
     let (epsilon, delta) = (Epsilon::new(8.0).unwrap(), Delta::new(1e-5).unwrap());
     let privacy = Some(SiteBudget::new(epsilon, delta, config.state.with_file_name("privacy")));
     let config = ParticipantConfig { privacy, ..config };
@@ -185,7 +187,11 @@ async fn a_participants_update_leaves_clipped_and_alone() {
     operator.present(&["a", "b"]).await;
     let privacy = "placement = \"central\"\nepsilon = 4.0\ndelta = 1e-5\nclip = 1.0".to_owned();
     operator.start(&Job { privacy, model: model(99, 0.0), ..Job::new("heart", 2) }).await;
-    operator.until("heart", |status| status.cohort.iter().any(|member| member.state() == v1::MemberState::Reported)).await;
+    operator
+        .until("heart", |status| {
+            status.cohort.iter().any(|member| member.state() == v1::MemberState::Reported)
+        })
+        .await;
     let spool = federation.folder().join("state/updates/heart/1-1");
     let stored: Vec<Vec<u8>> =
         fs::read_dir(spool).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();

@@ -87,6 +87,7 @@ impl Recipe {
             encoding: Encoding::PLAIN,
             settings: Default::default(),
             secure: None,
+            privacy: None,
         })
     }
 }

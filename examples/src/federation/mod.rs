@@ -6,14 +6,17 @@
 mod child;
 mod coordinator;
 
-use std::{path::Path, time::SystemTime};
+use std::{fs, path::Path, time::SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use federated_core::{ids::ParticipantName, model::ModelParameters};
 use federated_proto::v1::{JobState, JobStatus};
 use federated_server::{
     config::OperatorConfig,
-    identity::setup::{EnrollOptions, InitOptions, enroll, init},
+    identity::{
+        make_signing_key,
+        setup::{EnrollOptions, InitOptions, enroll, init},
+    },
     operator::OperatorClient,
 };
 use futures::future::select_all;
@@ -35,7 +38,17 @@ pub(crate) struct Federation {
     operator: OperatorClient,
     // Before the folder: they use it until they end.
     processes: Vec<ChildProcess>,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// Gives the coordinator a key to sign with: the ledgers of jobs with differential privacy, and results of secure aggregation.
+fn sign(coordinator: &Path) -> Result<()> {
+    make_signing_key(&coordinator.join("signing.key"))?;
+    let file = coordinator.join("coordinator.toml");
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let signing = text.replace("# signing_key = ", "signing_key = ");
+    ensure!(signing != text, "{}: expected the setting signing_key in a comment", file.display());
+    fs::write(&file, signing).with_context(|| file.display().to_string())
 }
 
 /// A job that is done.
@@ -77,6 +90,7 @@ impl Federation {
             ..InitOptions::new(&coordinator_dir)
         };
         let config = init(&options, SystemTime::now())?;
+        sign(&coordinator_dir)?;
 
         let arguments = ["coordinator".to_owned(), coordinator_dir.display().to_string()];
         let mut coordinator = ChildProcess::start("coordinator", &arguments, path)?;
@@ -97,7 +111,7 @@ impl Federation {
         }
         let operator = OperatorConfig { address: address.parse()?, ..config.operator };
         let operator = OperatorClient::connect(&operator).await?;
-        Ok(Self { operator, processes, _folder: folder })
+        Ok(Self { operator, processes, folder })
     }
 
     /// Runs a job to its end; `watch` is told of every change, and may ask the coordinator for more.
@@ -148,6 +162,11 @@ impl Federation {
         Ok(Finished { model: self.operator.download(model).await?, status: last })
     }
 
+    /// Where everyone's folder is, for as long as this value lives.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The operator's connection.
     pub(crate) fn operator(&self) -> OperatorClient {
         self.operator.clone()
@@ -160,7 +179,7 @@ impl Federation {
 
     /// Ends all processes, the coordinator last.
     pub(crate) async fn stop(self) -> Result<()> {
-        let Self { operator, processes, _folder } = self;
+        let Self { operator, processes, folder: _folder } = self;
         // An open call would hold up the coordinator's end.
         drop(operator);
         let mut all = Ok(());

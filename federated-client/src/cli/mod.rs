@@ -1,7 +1,8 @@
 //! The command line: `check` tries everything a participant needs, `run` takes part, `new-model` makes a model for the
-//! built-in trainer.
+//! built-in trainer, `ledger` looks at what this site has spent of its privacy.
 
 mod check;
+mod ledger;
 mod model;
 mod run;
 mod signals;
@@ -40,6 +41,7 @@ enum Command {
     NewModel(model::NewModel),
     /// Makes this participant's long-lived key for secure aggregation, and prints its line of everyone's roster.
     SecaggKey(SecaggKey),
+    Ledger(ledger::LedgerCommand),
 }
 
 #[derive(Args)]
@@ -107,6 +109,7 @@ fn run_command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(site) => check::check(&runtime, &site),
         Command::Run(arguments) => run::run(&runtime, &arguments).map(|()| ExitCode::SUCCESS),
         Command::NewModel(model) => model.run().map(|()| ExitCode::SUCCESS),
+        Command::Ledger(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::SecaggKey(key) => key.run().map(|()| ExitCode::SUCCESS),
     };
     Runtime::shutdown_timeout(runtime, PATIENCE);

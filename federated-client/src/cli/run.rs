@@ -1,5 +1,9 @@
+use std::time::SystemTime;
+
 use anyhow::Context;
-use federated_client::{FederatedClient, dataset::read_csv, telemetry, trainer::TabularTrainer};
+use federated_client::{
+    FederatedClient, dataset::read_csv, privacy::public_examples, telemetry, trainer::TabularTrainer,
+};
 use tokio::runtime::Runtime;
 
 use super::{RunArguments, signals};
@@ -13,7 +17,14 @@ pub(super) fn run(runtime: &Runtime, arguments: &RunArguments) -> anyhow::Result
         format!("{file}: expected a table [data] with csv and label, found none; `run` trains on it")
     })?;
     let dataset = read_csv(&table.csv, &table.label).context("the table of [data] cannot be used")?;
-    let trainer = TabularTrainer::new(dataset, config.device)?;
+    let trainer = match &config.privacy {
+        None => TabularTrainer::new(dataset, config.device)?,
+        Some(budget) => {
+            let records = dataset.example_count() as u64;
+            let said = public_examples(budget, &config.name, records, SystemTime::now().into())?;
+            TabularTrainer::with_public_examples(dataset, config.device, said)?
+        }
+    };
     let mut builder = FederatedClient::builder()
         .trainer(trainer)
         .keep_final_model(arguments.keep_final_model)

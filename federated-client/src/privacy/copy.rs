@@ -50,6 +50,20 @@ impl LedgerCopy {
         Ok(Self { path: folder.ledger, ledger, key, whole, cut_off })
     }
 
+    /// Where the ledger of a folder is.
+    #[must_use]
+    pub fn file_in(folder: &Path) -> PathBuf {
+        LedgerFolder::at(folder).ledger
+    }
+
+    /// With which anyone can check the ledger of a folder.
+    ///
+    /// # Errors
+    /// [`SiteLedgerError`] when there is no key.
+    pub fn key_in(folder: &Path) -> Result<VerifyingPublic, SiteLedgerError> {
+        LedgerFolder::at(folder).read_key().map(|key| key.public())
+    }
+
     /// Writes all whole lines to a new file, which anyone with the key can check.
     ///
     /// # Errors

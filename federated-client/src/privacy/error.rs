@@ -5,7 +5,10 @@ use std::{
 
 use federated_core::{
     fault::Fault,
-    privacy::dp::ledger::{KeptError, LedgerError},
+    privacy::dp::{
+        QuantityError, SamplerError,
+        ledger::{KeptError, LedgerError, OverBudget},
+    },
 };
 
 use crate::signing::SigningError;
@@ -19,6 +22,18 @@ pub struct WriteError {
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+/// Why noise cannot be made: only a mistake of this library is the cause.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoiseError {
+    /// A number is out of range.
+    #[error(transparent)]
+    Quantity(#[from] QuantityError),
+    /// The sampler refuses.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
 }
 
 /// Why this site's ledger cannot be used. Without it nothing may be released.
@@ -84,6 +99,18 @@ pub enum SiteLedgerError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The limit does not pay for it.
+    #[error(transparent)]
+    OverBudget(OverBudget),
+    /// The number of records that the site says it has is not there.
+    #[error("expected {path} to hold a number from 1 to 4294967295, found something else: restore it from a backup", path = .path.display())]
+    Count {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Noise cannot be made.
+    #[error(transparent)]
+    Noise(#[from] NoiseError),
     /// The ledger is not as it was written, or cannot be gone on with.
     #[error("{path}: {source}", path = .path.display())]
     Ledger {
@@ -99,7 +126,8 @@ impl SiteLedgerError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::InUse { .. } | Self::Absent { .. } => Fault::Caller,
+            Self::InUse { .. } | Self::Absent { .. } | Self::OverBudget(_) => Fault::Caller,
+            Self::Noise(_) => Fault::Bug,
             Self::Signing(error) => error.fault(),
             Self::Ledger { source, .. } => source.fault(),
             _ => Fault::Environment,

@@ -109,6 +109,18 @@ impl LedgerFolder {
         name().map_err(SiteLedgerError::write(path))
     }
 
+    /// Writes a small file for good, in one step.
+    pub(super) fn keep(&self, path: &Path, text: &str) -> Result<(), SiteLedgerError> {
+        let unfinished = unfinished(path);
+        let write = || {
+            let mut file = fresh(&unfinished)?;
+            writeln!(file, "{text}")?;
+            file.sync_all()
+        };
+        write().map_err(SiteLedgerError::write(&unfinished))?;
+        self.name(path)
+    }
+
     /// Opens the ledger for its end.
     pub(super) fn open_ledger(&self) -> Result<LedgerFile, SiteLedgerError> {
         let open = || {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use federated_core::{
@@ -13,7 +13,6 @@ use federated_core::{
         terms::PrivacyTerms,
     },
     task::TrainTask,
-    time::Timestamp,
 };
 
 use crate::{
@@ -76,7 +75,8 @@ impl Books {
 
     /// Those of a site with this limit; one without declines whatever spends.
     pub(crate) fn open(budget: Option<&SiteBudget>, name: &ParticipantName) -> Result<Self, SiteLedgerError> {
-        let ledger = budget.map(|budget| SiteLedger::open(budget, name, now())).transpose()?;
+        let ledger =
+            budget.map(|budget| SiteLedger::open(budget, name, SystemTime::now().into())).transpose()?;
         Ok(Self(ledger.map(|ledger| Arc::new(Mutex::new(ledger)))))
     }
 
@@ -85,7 +85,7 @@ impl Books {
         let Some(terms) = &task.privacy else { return Ok(()) };
         let mut ledger =
             self.0.as_ref().ok_or(BooksError::NoBudget)?.lock().unwrap_or_else(PoisonError::into_inner);
-        let (release, at) = (release(task, terms), now());
+        let (release, at) = (release(task, terms), SystemTime::now().into());
         ledger.plan(&release, &terms.site_charge(), at).map_err(BooksError::Ledger)?;
         match ledger.reserve(&release, &task.id.to_string(), at) {
             Ok(_) => Ok(()),
@@ -102,15 +102,10 @@ impl Books {
         let occasion = task.to_string();
         let open = ledger.ledger().uncommitted().find(|(_, open)| *open == occasion);
         let Some(release) = open.map(|(release, _)| release.to_owned()) else { return };
-        if let Err(error) = ledger.commit_earlier(&release, &occasion, now()) {
+        if let Err(error) = ledger.commit_earlier(&release, &occasion, SystemTime::now().into()) {
             tracing::warn!(%task, %error, "the ledger does not say that the update was delivered; it counts as spent");
         }
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The name of what a job's tasks release: with the numbers, as a job of the same name may come with others.

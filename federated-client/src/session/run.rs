@@ -101,8 +101,9 @@ impl Session {
     pub(crate) fn start(settings: Settings) -> Result<Self, ClientError> {
         let (occurrences, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(settings.state);
-        let worker = Worker::start(settings.trainer, Arc::clone(&state), settings.books.clone(), occurrences.clone())
-            .map_err(|error| worker_error(&error.to_string()))?;
+        let worker =
+            Worker::start(settings.trainer, Arc::clone(&state), settings.books.clone(), occurrences.clone())
+                .map_err(|error| worker_error(&error.to_string()))?;
         let (site, entropy) = settings.secure;
         let mut tasks = JoinSet::new();
         let identity = Arc::new(settings.identity);

@@ -10,7 +10,11 @@ use burn::{
 use federated_core::model::{ModelLayout, TensorSpec};
 use rand_chacha::rand_core::RngCore;
 
-use super::{TrainableModule, TrainerError, order::generator};
+use super::{
+    TrainableModule, TrainerError,
+    order::generator,
+    private::{Plain, PrivateLayer, PrivateModule, Tape},
+};
 use crate::dataset::TabularBatch;
 
 /// A multilayer perceptron for classification: linear layers with ReLU between them.
@@ -67,9 +71,13 @@ impl<B: Backend> DenseNetwork<B> {
 
     /// The logits of examples: `[examples, features]` to `[examples, outputs]`.
     pub fn forward(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.forward_through(features, &mut Plain)
+    }
+
+    fn forward_through(&self, features: Tensor<B, 2>, tape: &mut impl Tape<B>) -> Tensor<B, 2> {
         let last = self.layers.len().saturating_sub(1);
         self.layers.iter().enumerate().fold(features, |input, (index, layer)| {
-            let output = layer.forward(input);
+            let output = tape.linear(layer, input);
             if index < last { relu(output) } else { output }
         })
     }
@@ -104,15 +112,28 @@ impl<B: AutodiffBackend> TrainableModule<B> for DenseNetwork<B> {
 
     /// Cross-entropy of the labels, which must be below [`DenseNetwork::class_count`].
     fn loss(&self, batch: TabularBatch<B>) -> Tensor<B, 1> {
-        let logits = self.forward(batch.features);
+        self.losses(batch, &mut Plain).mean()
+    }
+}
+
+impl<B: AutodiffBackend> PrivateModule<B> for DenseNetwork<B> {
+    type Batch = TabularBatch<B>;
+
+    fn layers(&self) -> Vec<&dyn PrivateLayer> {
+        self.layers.iter().map(|layer| layer as &dyn PrivateLayer).collect()
+    }
+
+    /// The cross-entropy of each label.
+    fn losses(&self, batch: TabularBatch<B>, tape: &mut impl Tape<B>) -> Tensor<B, 1> {
+        let logits = self.forward_through(batch.features, tape);
         let [examples, outputs] = logits.dims();
         let labels = batch.labels.reshape([examples, 1]);
         if outputs == 1 {
             // -y log s(x) - (1 - y) log(1 - s(x)), where log(1 - s(x)) = log s(x) - x.
             let absent = labels.float().neg().add_scalar(1.0);
-            (absent * logits.clone() - log_sigmoid(logits)).mean()
+            (absent * logits.clone() - log_sigmoid(logits)).squeeze_dim(1)
         } else {
-            log_softmax(logits, 1).gather(1, labels).mean().neg()
+            log_softmax(logits, 1).gather(1, labels).neg().squeeze_dim(1)
         }
     }
 }

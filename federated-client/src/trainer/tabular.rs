@@ -1,15 +1,24 @@
 use std::sync::Arc;
 
 use burn::{optim::SgdConfig, tensor::backend::AutodiffBackend};
-use federated_core::{model::ModelParameters, task::TrainTask, update::ClientUpdate};
+use federated_core::{
+    model::ModelParameters,
+    privacy::dp::terms::Placement,
+    task::TrainTask,
+    update::{ClientUpdate, ExampleCount},
+};
 
-use super::{BurnTrainer, DenseNetwork, LocalTrainer, StopSignal, TrainerError};
+use super::{
+    BurnTrainer, DenseNetwork, LocalTrainer, StopSignal, TrainerError,
+    private::{DpSgd, GradientMethod, PrivateTrainer, Randomness},
+};
 use crate::{
     dataset::TabularDataset,
     device::{Device, WithBackend},
 };
 
-/// Trains whatever [`DenseNetwork`] a task asks for on a table, by stochastic gradient descent.
+/// Trains whatever [`DenseNetwork`] a task asks for on a table, by stochastic gradient descent; with noise in each step where the task
+/// asks for that and it was said how many examples the site says that it has ([`Self::with_public_examples`]).
 pub struct TabularTrainer {
     trainer: Box<dyn LocalTrainer>,
 }
@@ -29,7 +38,28 @@ impl TabularTrainer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(dataset: TabularDataset, device: Device) -> Result<Self, TrainerError> {
-        let trainer = device.dispatch(OnDevice(dataset))?;
+        Self::build(dataset, device, None)
+    }
+
+    /// The same for tasks with differential privacy too: `public_examples` is how many examples the site says that it has, which is no
+    /// secret. It must not be counted from the table: see [`public_examples`](crate::privacy::public_examples).
+    ///
+    /// # Errors
+    /// As [`TabularTrainer::new`].
+    pub fn with_public_examples(
+        dataset: TabularDataset,
+        device: Device,
+        public_examples: ExampleCount,
+    ) -> Result<Self, TrainerError> {
+        Self::build(dataset, device, Some(public_examples))
+    }
+
+    fn build(
+        dataset: TabularDataset,
+        device: Device,
+        public_examples: Option<ExampleCount>,
+    ) -> Result<Self, TrainerError> {
+        let trainer = device.dispatch(OnDevice(dataset, public_examples))?;
         Ok(Self { trainer })
     }
 }
@@ -37,6 +67,10 @@ impl TabularTrainer {
 impl LocalTrainer for TabularTrainer {
     fn example_count(&self) -> u64 {
         self.trainer.example_count()
+    }
+
+    fn hides_records(&self) -> bool {
+        self.trainer.hides_records()
     }
 
     fn train(
@@ -55,18 +89,20 @@ impl std::fmt::Debug for TabularTrainer {
     }
 }
 
-struct OnDevice(TabularDataset);
+struct OnDevice(TabularDataset, Option<ExampleCount>);
 
 impl WithBackend for OnDevice {
     type Output = Box<dyn LocalTrainer>;
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output {
-        Box::new(DenseTrainer::<B> { dataset: Arc::new(self.0), device })
+        let Self(dataset, public_examples) = self;
+        Box::new(DenseTrainer::<B> { dataset: Arc::new(dataset), public_examples, device })
     }
 }
 
 struct DenseTrainer<B: AutodiffBackend> {
     dataset: Arc<TabularDataset>,
+    public_examples: Option<ExampleCount>,
     device: B::Device,
 }
 
@@ -97,6 +133,10 @@ impl<B: AutodiffBackend> LocalTrainer for DenseTrainer<B> {
         self.dataset.example_count() as u64
     }
 
+    fn hides_records(&self) -> bool {
+        self.public_examples.is_some()
+    }
+
     fn train(
         &mut self,
         task: &TrainTask,
@@ -105,6 +145,14 @@ impl<B: AutodiffBackend> LocalTrainer for DenseTrainer<B> {
     ) -> Result<ClientUpdate, TrainerError> {
         let network = DenseNetwork::<B>::from_layout(model.layout(), &self.device)?;
         self.check(&network)?;
+        let local = task.privacy.as_ref().filter(|terms| terms.placement() == Placement::Local);
+        if let Some((terms, public_examples)) = local.zip(self.public_examples) {
+            let (dataset, numbers) = (Arc::clone(&self.dataset), DpSgd::of_task(terms, public_examples));
+            let (optimizer, method) = (SgdConfig::new().init(), GradientMethod::default());
+            let trainer =
+                PrivateTrainer::new(network, dataset, optimizer, numbers, method, Randomness::system());
+            return trainer?.train(task, model, stop);
+        }
         BurnTrainer::new(network, Arc::clone(&self.dataset), SgdConfig::new().init()).train(task, model, stop)
     }
 }

@@ -35,17 +35,24 @@ pub(super) fn differential_privacy(
     beside: &Beside<'_>,
 ) -> Result<PrivacyTerms, ConfigError> {
     let expected = "\"local\", \"central\" or \"distributed\"";
-    let placement: Placement =
-        raw.placement.parse().map_err(|_| ConfigError::text(at("placement"), expected, &raw.placement, ""))?;
+    let placement: Placement = raw
+        .placement
+        .parse()
+        .map_err(|_| ConfigError::text(at("placement"), expected, &raw.placement, ""))?;
     check_unit(raw, placement)?;
     check_beside(placement, beside)?;
-    let sampling_rate = raw.sampling_rate.map_or(Ok(SamplingRate::FULL), |rate| {
-        quantity("sampling_rate", SamplingRate::new(rate), rate)
-    })?;
+    let sampling_rate = raw
+        .sampling_rate
+        .map_or(Ok(SamplingRate::FULL), |rate| quantity("sampling_rate", SamplingRate::new(rate), rate))?;
     let accountant = match raw.accountant.as_deref() {
         None => Proposal::accountant(placement, sampling_rate),
         Some(name) => name.parse::<Accountant>().map_err(|_| {
-            ConfigError::text(at("accountant"), "\"gaussian\", \"rdp\" or \"pld\"", name, "leave it out for the closest")
+            ConfigError::text(
+                at("accountant"),
+                "\"gaussian\", \"rdp\" or \"pld\"",
+                name,
+                "leave it out for the closest",
+            )
         })?,
     };
     let delta = quantity("delta", Delta::new(raw.delta), raw.delta)?;
@@ -71,7 +78,12 @@ pub(super) fn differential_privacy(
     if raw.noise_multiplier.is_some() {
         if let Some(releases) = raw.releases {
             let hint = "the noise is given, so nothing is calibrated; remove one of the two";
-            return Err(ConfigError::value(at("releases"), "nothing beside noise_multiplier", releases, hint));
+            return Err(ConfigError::value(
+                at("releases"),
+                "nothing beside noise_multiplier",
+                releases,
+                hint,
+            ));
         }
         return proposal.check().map_err(nonsense);
     }
@@ -99,12 +111,14 @@ fn check_unit(raw: &RawDifferentialPrivacy, placement: Placement) -> Result<(), 
         return Ok(());
     }
     let (expected, hint) = match placement {
-        Placement::Local => {
-            ("\"record\"", "noise in each site's steps hides its records; placement = \"central\" hides participants")
-        }
-        Placement::Central => {
-            ("\"participant\"", "whole updates cannot be clipped record by record; placement = \"local\" hides records")
-        }
+        Placement::Local => (
+            "\"record\"",
+            "noise in each site's steps hides its records; placement = \"central\" hides participants",
+        ),
+        Placement::Central => (
+            "\"participant\"",
+            "whole updates cannot be clipped record by record; placement = \"local\" hides records",
+        ),
         Placement::Distributed => (
             "\"participant\"",
             "whole updates cannot be clipped record by record; placement = \"local\", with or without secure aggregation, \
@@ -125,7 +139,9 @@ fn adjacency(raw: &RawDifferentialPrivacy) -> Result<Adjacency, ConfigError> {
 }
 
 fn check_beside(placement: Placement, beside: &Beside<'_>) -> Result<(), ConfigError> {
-    let placed = |expected: &str, hint: &str| Err(ConfigError::text(at("placement"), expected, placement.name(), hint));
+    let placed = |expected: &str, hint: &str| {
+        Err(ConfigError::text(at("placement"), expected, placement.name(), hint))
+    };
     match (placement, beside.masked) {
         (Placement::Central, true) => {
             return placed(
@@ -143,19 +159,34 @@ fn check_beside(placement: Placement, beside: &Beside<'_>) -> Result<(), ConfigE
     }
     if beside.metrics {
         let hint = "metrics have no noise: nothing but updates is released";
-        return Err(ConfigError::value("privacy.secure_aggregation.metrics", "none with [privacy.dp]", "some", hint));
+        return Err(ConfigError::value(
+            "privacy.secure_aggregation.metrics",
+            "none with [privacy.dp]",
+            "some",
+            hint,
+        ));
     }
     if placement != Placement::Local {
         if beside.aggregation != AggregationRule::Mean {
             let hint = "noise is calibrated to what one participant can change a sum by; placement = \"local\" goes with any";
-            return Err(ConfigError::value("aggregation.kind", "\"mean\" with noise on the sum", "another", hint));
+            return Err(ConfigError::value(
+                "aggregation.kind",
+                "\"mean\" with noise on the sum",
+                "another",
+                hint,
+            ));
         }
         return Ok(());
     }
     match beside.strategy {
         StrategyKind::FedAvg(work) if work.batch != BatchSize::All => {
             let hint = "each record is in a step with the chance privacy.dp.sampling_rate; remove it";
-            Err(ConfigError::value("strategy.batch_size", "nothing with noise in each step", "a number", hint))
+            Err(ConfigError::value(
+                "strategy.batch_size",
+                "nothing with noise in each step",
+                "a number",
+                hint,
+            ))
         }
         _ => Ok(()),
     }
@@ -266,8 +297,14 @@ mod tests {
         assert_eq!(noise.contributors.get(), 3);
         assert_eq!(noise.multiplier, job.privacy.unwrap().noise_multiplier());
         for (rest, expected) in [
-            (SECURE.to_owned(), "expected 1 example at most and no metrics where noise is shared out, found 100"),
-            (rest.replace("clip = 1.0", "clip = 2.0"), "secure_aggregation.clip: expected 1, as privacy.dp.clip, found 2"),
+            (
+                SECURE.to_owned(),
+                "expected 1 example at most and no metrics where noise is shared out, found 100",
+            ),
+            (
+                rest.replace("clip = 1.0", "clip = 2.0"),
+                "secure_aggregation.clip: expected 1, as privacy.dp.clip, found 2",
+            ),
         ] {
             let found = parse(FEDAVG, &rest, &table).unwrap_err();
             assert!(found.contains(expected), "{found}");
@@ -281,22 +318,62 @@ mod tests {
         let with = |table: &str, more: &str| format!("{table}\n{more}");
         for (strategy, rest, table, expected) in [
             (FEDAVG, SECURE, central.clone(), "placement: expected \"distributed\" or \"local\" with"),
-            (FEDAVG, &format!("{SECURE}\nmetrics = {{ loss = 1.0 }}"), LOCAL.to_owned(), "metrics: expected none"),
+            (
+                FEDAVG,
+                &format!("{SECURE}\nmetrics = {{ loss = 1.0 }}"),
+                LOCAL.to_owned(),
+                "metrics: expected none",
+            ),
             (FEDAVG, "", distributed, "placement: expected \"central\" or \"local\" without"),
             (FEDAVG, "", LOCAL.replace("local", "cloud"), "placement: expected \"local\", \"central\""),
             (FEDAVG, "", with(LOCAL, "unit = \"participant\""), "placement = \"central\" hides participants"),
             (FEDAVG, "", with(&central, "unit = \"record\""), "placement = \"local\" hides records"),
-            (FEDAVG, "", with(&central, "sampling_rate = 0.5"), "expected a sampling rate of 1 where updates are summed"),
-            (FEDAVG, "aggregation = { kind = \"median\" }", central.clone(), "expected \"mean\" with noise on the sum"),
+            (
+                FEDAVG,
+                "",
+                with(&central, "sampling_rate = 0.5"),
+                "expected a sampling rate of 1 where updates are summed",
+            ),
+            (
+                FEDAVG,
+                "aggregation = { kind = \"median\" }",
+                central.clone(),
+                "expected \"mean\" with noise on the sum",
+            ),
             (FEDAVG, "", central.replace("1e-5", "0.3"), "delta: expected below 1 in 4"),
-            ("kind = \"fedavg\", batch_size = 8", "", LOCAL.to_owned(), "strategy.batch_size: expected nothing with noise"),
+            (
+                "kind = \"fedavg\", batch_size = 8",
+                "",
+                LOCAL.to_owned(),
+                "strategy.batch_size: expected nothing with noise",
+            ),
             (FEDAVG, "", LOCAL.replace("4.0", "-1.0"), "privacy.dp.epsilon: expected an epsilon"),
             (FEDAVG, "", LOCAL.replace("4.0", "nan"), "privacy.dp.epsilon: expected an epsilon"),
             (FEDAVG, "", with(LOCAL, "releases = 10"), "releases: expected at least rounds (30), found 10"),
-            (FEDAVG, "", with(LOCAL, "releases = 40\nnoise_multiplier = 1.0"), "expected nothing beside noise_multiplier"),
-            (FEDAVG, "", with(LOCAL, "sampling_rate = 0.5\naccountant = \"gaussian\""), "privacy that can be kept"),
-            (FEDAVG, "", with(LOCAL, "sampling_rate = 0.5\nadjacency = \"replace-one\""), "use add-remove, or a rate of 1"),
-            (FEDAVG, "", with(LOCAL, "accountant = \"moments\""), "expected \"gaussian\", \"rdp\" or \"pld\""),
+            (
+                FEDAVG,
+                "",
+                with(LOCAL, "releases = 40\nnoise_multiplier = 1.0"),
+                "expected nothing beside noise_multiplier",
+            ),
+            (
+                FEDAVG,
+                "",
+                with(LOCAL, "sampling_rate = 0.5\naccountant = \"gaussian\""),
+                "privacy that can be kept",
+            ),
+            (
+                FEDAVG,
+                "",
+                with(LOCAL, "sampling_rate = 0.5\nadjacency = \"replace-one\""),
+                "use add-remove, or a rate of 1",
+            ),
+            (
+                FEDAVG,
+                "",
+                with(LOCAL, "accountant = \"moments\""),
+                "expected \"gaussian\", \"rdp\" or \"pld\"",
+            ),
         ] {
             let found = parse(strategy, rest, &table).unwrap_err();
             assert!(found.contains(expected), "{table}: {found}");

@@ -41,7 +41,8 @@ impl JobTerms {
             Some(SecureConfig { terms, grouping, roster }) => {
                 // The same in every round: no strategy that a job file can name changes what participants do.
                 let work = strategy.build().local_work(RoundNumber::FIRST);
-                let training = training_hash(plan.rounds().get(), &layout, &work, &settings, privacy.as_ref());
+                let training =
+                    training_hash(plan.rounds().get(), &layout, &work, &settings, privacy.as_ref());
                 plan.secured(SecurePlan { terms, grouping, training, roster })
             }
         };

@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::Read,
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,8 @@ use federated_core::{
 use crate::{
     config::SpoolConfig,
     store::{
-        StoreError,
+        StoreError, durable,
+        ledger::FOLDER as LEDGERS,
         spool::{self, Spool, UploadKey},
     },
 };
@@ -32,6 +33,8 @@ pub struct Copied {
     pub models: usize,
     /// Finished updates of rounds under way.
     pub updates: usize,
+    /// Privacy ledgers, also of jobs that were forgotten.
+    pub ledgers: usize,
 }
 
 /// Where models and updates are.
@@ -69,7 +72,31 @@ pub(super) fn copy(jobs: &[Job], from: &Place, to: &Place) -> Result<Copied, Sto
             updates += 1;
         }
     }
-    Ok(Copied { jobs: jobs.len(), models: models.len(), updates })
+    let ledgers = copy_ledgers(&from.state.join(LEDGERS), &to.state.join(LEDGERS))?;
+    Ok(Copied { jobs: jobs.len(), models: models.len(), updates, ledgers })
+}
+
+/// Copies the ledgers, byte for byte, after the journal was read: they know at least of all that it speaks of. One that is
+/// there is left: it may know of more.
+fn copy_ledgers(from: &Path, to: &Path) -> Result<usize, StoreError> {
+    let mut copied = 0;
+    for ledger in durable::list(from)? {
+        let target = to.join(ledger.file_name().unwrap_or_default());
+        if ledger.extension().is_none_or(|ending| ending != "jsonl") || target.exists() {
+            continue;
+        }
+        durable::folder(to)?;
+        let bytes = fs::read(&ledger).map_err(StoreError::io("read", &ledger))?;
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.write(true).create_new(true).open(&target);
+        let mut file = file.map_err(StoreError::io("make", &target))?;
+        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+        written.map_err(StoreError::io("write", &target))?;
+        copied += 1;
+    }
+    if copied > 0 { durable::sync_folder(to).map(|()| copied) } else { Ok(0) }
 }
 
 /// The updates that count in the round under way.
@@ -100,7 +127,7 @@ fn copy_model(from: &Path, to: &Path, expected: Digest) -> Result<(), StoreError
             break;
         }
         digest.update(bytes);
-        std::io::Write::write_all(&mut target, bytes).map_err(StoreError::io("write", to))?;
+        target.write_all(bytes).map_err(StoreError::io("write", to))?;
     }
     target.sync_all().map_err(StoreError::io("sync", to))?;
     compare(from, expected, digest.finish())

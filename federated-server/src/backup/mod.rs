@@ -1,7 +1,7 @@
 //! Copies of all that a coordinator keeps: made while it runs, and put back where there is nothing yet.
 //!
 //! A backup is a state folder like any other: the journal in SQLite, wherever the coordinator has its own, with the
-//! models and the finished updates that it speaks of. Uploads under way are not in it; their participants send them again.
+//! models and the finished updates that it speaks of, and the privacy ledgers of all jobs. Uploads under way are not in it; their participants send them again.
 //!
 //! Read in this order: [`backup`] and [`restore`]; `copy` is what both have in common.
 
@@ -47,7 +47,8 @@ pub async fn backup(config: &CoordinatorConfig, to: &Path) -> Result<Copied, Sto
     }
 }
 
-/// Puts a backup back as the state of a coordinator that has none yet, and that does not run.
+/// Puts a backup back as the state of a coordinator that has none yet, and that does not run. A privacy ledger that is
+/// there all the same stays: it may know of more than the backup's.
 ///
 /// # Errors
 /// [`StoreError`] when there is a state already, the backup is damaged, or something cannot be written.

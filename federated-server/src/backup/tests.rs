@@ -7,13 +7,20 @@ use federated_core::{
     job::{Entry, JobEvent, JobTerms},
     metrics::Metrics,
     model::{ModelLayout, TensorSpec, values_to_le_bytes},
+    privacy::{
+        dp::{
+            Accountant, Delta, Epsilon,
+            ledger::{Adjacency, Budget, PrivacyUnit},
+        },
+        secagg::SigningSecret,
+    },
     round::{Event, Receipt, UpdateKind},
     time::Timestamp,
     update::ExampleCount,
 };
 
 use super::*;
-use crate::store::{Store, UpdateForm, journal::Journal};
+use crate::store::{JobLedger, Store, UpdateForm, journal::Journal};
 
 const JOB: &str = r#"
 name = "job"
@@ -59,6 +66,15 @@ async fn coordinator(dir: &Path) -> CoordinatorConfig {
         JobEvent::Round(Event::Tick),
         JobEvent::Round(stored),
     ];
+    let budget = Budget {
+        unit: PrivacyUnit::Participant,
+        adjacency: Adjacency::AddRemove,
+        epsilon: Epsilon::new(8.0).unwrap(),
+        delta: Delta::new(1e-5).unwrap(),
+        accountant: Accountant::Rdp,
+    };
+    let signing = SigningSecret::from_seed([7; 32].into());
+    JobLedger::open(&store, &"job".parse().unwrap(), budget, signing, Timestamp::from_millis(0)).unwrap();
     let journal = Box::new(sqlite::SqliteMetadata::open(&config.state).await.unwrap());
     let (mut journal, _) = Journal::load(journal).await.unwrap();
     for (at, event) in (0..).zip(events) {
@@ -75,7 +91,9 @@ async fn a_backup_that_is_put_back_is_the_same_state() {
     let config = coordinator(&folder.path().join("one")).await;
     let copy = folder.path().join("copy");
     let copied = backup(&config, &copy).await.unwrap();
-    assert_eq!(copied, Copied { jobs: 1, models: 1, updates: 1 });
+    assert_eq!(copied, Copied { jobs: 1, models: 1, updates: 1, ledgers: 1 });
+    let ledger = |state: &Path| fs::read(state.join("ledgers/job.jsonl")).unwrap();
+    assert_eq!(ledger(&copy), ledger(&config.state));
     let other = CoordinatorConfig::defaults_in(&folder.path().join("two"));
     assert_eq!(restore(&other, &copy).await.unwrap(), copied);
     let jobs = |contents: Contents| contents.jobs("").unwrap();

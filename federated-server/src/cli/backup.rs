@@ -6,7 +6,7 @@ use federated_server::{
     config::CoordinatorConfig,
 };
 
-/// Copies jobs, models and finished updates into a new folder, also while the coordinator runs.
+/// Copies jobs, models, finished updates and privacy ledgers into a new folder, also while the coordinator runs.
 ///
 /// Certificates, keys and the roster are not in it: keep copies of the coordinator's folder for these.
 #[derive(Debug, Args)]
@@ -47,6 +47,9 @@ impl Restore {
 }
 
 #[expect(clippy::print_stdout, reason = "a command says what it did")]
-fn report(Copied { jobs, models, updates, .. }: Copied, done: &str) {
+fn report(Copied { jobs, models, updates, ledgers, .. }: Copied, done: &str) {
     println!("{done}: {jobs} jobs, {models} models, {updates} updates, each compared with its digest");
+    if ledgers > 0 {
+        println!("and {ledgers} privacy ledgers");
+    }
 }

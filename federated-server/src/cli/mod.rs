@@ -1,7 +1,8 @@
 //! The command line: one file for each subcommand, each with its arguments and a `run` that carries them out.
 //!
 //! [`init`], [`enroll`], [`renew`], [`withdraw`] and [`signing_key`] prepare a coordinator on this machine, [`serve`] runs
-//! it, [`backup`] has copies of its state, [`explain`] says what a job will do, [`privacy`] counts what noise buys, and
+//! it, [`backup`] has copies of its state, [`explain`] says what a job will do, [`privacy`] counts what noise buys, [`ledger`]
+//! looks at what a job has spent, and
 //! [`start`], [`status`], [`model`] and what [`order`] has talk to one that runs, through [`operate`].
 
 mod backup;
@@ -9,6 +10,7 @@ mod enroll;
 mod explain;
 mod init;
 mod job_file;
+mod ledger;
 mod model;
 mod operate;
 mod order;
@@ -47,6 +49,7 @@ enum Command {
     Restore(backup::Restore),
     Explain(explain::Explain),
     Privacy(privacy::Privacy),
+    Ledger(ledger::LedgerCommand),
     Start(start::Start),
     Status(status::Status),
     /// Ends a job early; its newest model stays.
@@ -73,6 +76,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Restore(command) => quiet().and_then(|()| command.run()),
         Command::Explain(command) => command.run(),
         Command::Privacy(command) => command.run(),
+        Command::Ledger(command) => quiet().and_then(|()| command.run()),
         Command::Start(command) => quiet().and_then(|()| command.run()),
         Command::Status(command) => quiet().and_then(|()| command.run()),
         Command::Stop(command) => quiet().and_then(|()| command.run(Order::Stop)),
@@ -114,6 +118,10 @@ mod tests {
             "enroll a --days 0",
             "withdraw a/b",
             "init x --listen localhost",
+            "ledger verify",
+            "ledger verify heart --file copy.jsonl",
+            "ledger verify heart --key 07",
+            "ledger show ../escape",
             "privacy epsilon --steps s.json --delta 1",
             "privacy epsilon --steps s.json --delta nan",
             "privacy noise --epsilon 0 --delta 1e-5 --sampling-rate 0.1 --rounds 5",

@@ -114,6 +114,7 @@ fn refused(error: &CoordinatorError) -> Status {
         CoordinatorError::JobExists { .. } => tonic::Code::AlreadyExists,
         CoordinatorError::JobEnded { .. }
         | CoordinatorError::JobNotPaused { .. }
+        | CoordinatorError::NoSigningKey { .. }
         | CoordinatorError::JobNotFailed { .. } => tonic::Code::FailedPrecondition,
         _ => refusal::code_of(error.fault()),
     };

@@ -1,12 +1,12 @@
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::StoreError;
 
 /// Makes a folder and those above it, and makes the name of each durable.
-pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -21,7 +21,7 @@ pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the names in a folder durable.
-pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(StoreError::io("sync", path))
 }
 
@@ -39,5 +39,15 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
             Err(StoreError::io("remove", path)(error))
         }
         _ => Ok(()),
+    }
+}
+
+/// What is in a folder; that the folder is not there is fine.
+pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        listing => listing
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+            .map_err(StoreError::io("list", path)),
     }
 }

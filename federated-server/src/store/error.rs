@@ -215,7 +215,9 @@ impl StoreError {
             | Self::ObjectStore { .. }
             | Self::Log { .. }
             | Self::Record { .. } => ReasonCode::new("STORAGE_UNAVAILABLE"),
-            Self::Aggregate(_) | Self::Mask(_) | Self::Vector(_) | Self::Noise(_) | Self::NoiseWithout => ReasonCode::new("INTERNAL"),
+            Self::Aggregate(_) | Self::Mask(_) | Self::Vector(_) | Self::Noise(_) | Self::NoiseWithout => {
+                ReasonCode::new("INTERNAL")
+            }
         }
     }
 

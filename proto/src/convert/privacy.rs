@@ -44,11 +44,11 @@ impl TryFrom<v1::DifferentialPrivacy> for PrivacyTerms {
                 return Err(range("train.privacy.placement", "1, 2 or 3", wire.placement));
             }
         };
-        let steps = NonZeroU32::new(wire.steps).ok_or_else(|| range("train.privacy.steps", "at least 1", 0))?;
-        let accountant =
-            wire.accountant.parse().map_err(|_| {
-                range("train.privacy.accountant", "\"gaussian\", \"rdp\" or \"pld\"", &wire.accountant)
-            })?;
+        let steps =
+            NonZeroU32::new(wire.steps).ok_or_else(|| range("train.privacy.steps", "at least 1", 0))?;
+        let accountant = wire.accountant.parse().map_err(|_| {
+            range("train.privacy.accountant", "\"gaussian\", \"rdp\" or \"pld\"", &wire.accountant)
+        })?;
         let proposal = Proposal {
             placement,
             adjacency: if wire.replace_one { Adjacency::ReplaceOne } else { Adjacency::AddRemove },

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use federated_core::{
     privacy::dp::{
         Accountant, AccountantError, ClipNorm, MechanismStep, NoiseMultiplier, SamplingRate, Target,
-        least_noise,
+        least_noise, terms::PrivacyTerms,
     },
     update::ExampleCount,
 };
@@ -75,6 +75,18 @@ pub struct DpSgd {
 }
 
 impl DpSgd {
+    /// What a task asks for, at a site that says it has so many examples.
+    #[must_use]
+    pub const fn of_task(terms: &PrivacyTerms, public_examples: ExampleCount) -> Self {
+        Self {
+            noise_multiplier: terms.noise_multiplier(),
+            clip: terms.clip(),
+            sampling_rate: terms.sampling_rate(),
+            steps: terms.steps(),
+            public_examples,
+        }
+    }
+
     /// What sums are divided by: the size that a batch is expected to have.
     #[must_use]
     pub fn expected_batch(&self) -> f64 {

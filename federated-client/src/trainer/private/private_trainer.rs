@@ -1,5 +1,8 @@
 use burn::{optim::Optimizer, tensor::backend::AutodiffBackend};
-use federated_core::{metrics::Metrics, model::ModelParameters, task::TrainTask, update::ClientUpdate};
+use federated_core::{
+    metrics::Metrics, model::ModelParameters, privacy::dp::terms::Placement, task::TrainTask,
+    update::ClientUpdate,
+};
 
 use super::{
     super::{LocalTrainer, StopSignal, TrainerError},
@@ -15,7 +18,8 @@ use crate::{
 /// Local work with differential privacy for each example: the update, and the update alone, may leave the site.
 ///
 /// Each task starts from the received model and takes the steps of [`DpSgd`] with the learning rate of the task; its epochs and
-/// batch size mean nothing here. There are no metrics, for they would have no noise, and the number of examples in the update is the
+/// batch size mean nothing here. A task that says itself how much noise its steps have ([`TrainTask::privacy`], with noise at the
+/// site) is done as it says; what it costs was counted by the participant's session before. There are no metrics, for they would have no noise, and the number of examples in the update is the
 /// public one. The guarantee is for adding or removing one example, and for whoever sees all updates.
 ///
 /// It counts no budget: [`PrivateTrainer::planned`] is what a task will cost, to be reserved before; [`PrivateTrainer::done`] is what
@@ -82,7 +86,7 @@ where
         Ok(Self { module, dataset, optimizer, numbers, method, randomness, device, done: None })
     }
 
-    /// What each task costs.
+    /// What each task costs that does not say how much noise it wants.
     #[must_use]
     pub const fn planned(&self) -> PrivateWork {
         self.numbers.work(self.randomness.is_simulated())
@@ -94,21 +98,28 @@ where
         self.done
     }
 
+    /// What a task asks for, or what was agreed on when it asks for nothing.
+    fn numbers_for(&self, task: &TrainTask) -> DpSgd {
+        let terms = task.privacy.as_ref().filter(|terms| terms.placement() == Placement::Local);
+        terms.map_or(self.numbers, |terms| DpSgd::of_task(terms, self.numbers.public_examples))
+    }
+
     fn run_steps(
         &mut self,
+        numbers: DpSgd,
         mut module: M,
         learning_rate: f64,
         stop: &StopSignal,
         noise: &mut dyn NoiseSource,
     ) -> Result<M, TrainerError> {
-        let DpSgd { noise_multiplier, clip, sampling_rate, .. } = self.numbers;
-        let scale = self.numbers.expected_batch().recip();
-        let mut work = PrivateWork { steps: 0, ..self.planned() };
+        let DpSgd { noise_multiplier, clip, sampling_rate, .. } = numbers;
+        let scale = numbers.expected_batch().recip();
+        let mut work = PrivateWork { steps: 0, ..numbers.work(self.randomness.is_simulated()) };
         let generator = self.randomness.generator()?;
         let mut batches = PoissonBatches::new(generator, self.dataset.len(), sampling_rate);
         let mut sum = ClippedGradients::new(&module, clip, self.method)?;
         let mut optimizer = self.optimizer.clone();
-        for _ in 0..self.numbers.steps.get() {
+        for _ in 0..numbers.steps.get() {
             if stop.is_raised() {
                 return Err(TrainerError::Stopped);
             }
@@ -135,11 +146,12 @@ where
         stop: &StopSignal,
         noise: &mut dyn NoiseSource,
     ) -> Result<ClientUpdate, TrainerError> {
-        self.done = Some(PrivateWork { steps: 0, ..self.planned() });
+        let numbers = self.numbers_for(task);
+        self.done = Some(PrivateWork { steps: 0, ..numbers.work(self.randomness.is_simulated()) });
         let module = load(self.module.clone(), model)?;
         B::seed(&self.device, task.seed);
         let learning_rate = task.work.learning_rate;
-        let module = self.run_steps(module, f64::from(learning_rate), stop, noise)?;
+        let module = self.run_steps(numbers, module, f64::from(learning_rate), stop, noise)?;
         let diverged = || TrainerError::Diverged { epoch: 1, learning_rate };
         let trained = extract(&module).map_err(|error| match error {
             ParametersError::Values { .. } => diverged(),
@@ -159,6 +171,10 @@ where
 {
     fn example_count(&self) -> u64 {
         self.numbers.public_examples.get().into()
+    }
+
+    fn hides_records(&self) -> bool {
+        true
     }
 
     fn train(

@@ -51,7 +51,10 @@ impl CentralNoise {
 
     /// What an update of this squared norm is multiplied with, so that it is no longer than the clip norm: 1 when it is not.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "from 0 to 1, and rounded where updates are clipped shorter")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "from 0 to 1, and rounded where updates are clipped shorter"
+    )]
     pub fn factor(&self, squared_norm: f64) -> f32 {
         let most = self.clip.get() * SHORTER;
         let norm = squared_norm.sqrt();
@@ -65,7 +68,12 @@ impl CentralNoise {
     /// # Errors
     /// [`SamplerError::Value`] when a value is too large for the noise's grid; nothing is changed by noise then.
     #[expect(clippy::cast_possible_truncation, reason = "the mean is one of f32")]
-    pub fn apply(&self, mean: &mut [f32], survivors: u32, keystream: &mut Keystream) -> Result<(), SamplerError> {
+    pub fn apply(
+        &self,
+        mean: &mut [f32],
+        survivors: u32,
+        keystream: &mut Keystream,
+    ) -> Result<(), SamplerError> {
         let share = f64::from(survivors) / f64::from(self.asked);
         mean.iter_mut().for_each(|value| *value = (f64::from(*value) * share) as f32);
         self.noise.add(mean, keystream)

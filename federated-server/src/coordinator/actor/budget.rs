@@ -14,7 +14,7 @@ use federated_core::{
 use zeroize::Zeroizing;
 
 use super::{Actor, blocking};
-use crate::store::{JobLedger, Store};
+use crate::store::JobLedger;
 
 /// What every attempt is called in a ledger.
 const RELEASE: &str = "round";
@@ -85,9 +85,14 @@ impl Actor {
         }
         let budget = terms.budget().map_err(|error| error.to_string())?;
         let key = self.signing.as_ref().map(|key| SigningSecret::from_seed(Zeroizing::new(*key.seed())));
-        let key = key.ok_or_else(|| "there is no signing_key in coordinator.toml to sign its ledger with".to_owned())?;
+        let key = key.ok_or_else(|| {
+            "there is no signing_key in coordinator.toml to sign its ledger with".to_owned()
+        })?;
         let (store, name) = (Arc::clone(&self.store), job.clone());
-        let opened = blocking(move || Ok(JobLedger::open(&store, &name, budget, key, at))).await;
+        // One that is gone after the first attempt would begin anew: then nothing may be released.
+        let begun = self.jobs.get(job).is_some_and(|job| !job.run().history().is_empty());
+        let open = if begun { JobLedger::reopen } else { JobLedger::open };
+        let opened = blocking(move || Ok(open(&store, &name, budget, key, at))).await;
         let ledger = opened.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let ledger = Arc::new(Mutex::new(ledger));
         self.budgets.ledgers.insert(job.clone(), Arc::clone(&ledger));
@@ -95,9 +100,9 @@ impl Actor {
     }
 
     /// Notes that the model of an attempt was published. Should that fail it stays spent.
-    pub(super) fn note_released(&self, task: &TaskId) {
+    pub(super) fn note_released(&self, task: &TaskId, at: Timestamp) {
         let Some(ledger) = self.budgets.ledgers.get(&task.job).map(Arc::clone) else { return };
-        let (task, at) = (task.clone(), self.clock.now());
+        let task = task.clone();
         tokio::task::spawn_blocking(move || {
             let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = ledger.commit_earlier(RELEASE, &task.to_string(), at) {

@@ -142,7 +142,7 @@ impl Actor {
         let task = TaskId { job: name.clone(), round, attempt };
         match &summary.outcome {
             Ok(model) => {
-                self.note_released(&task);
+                self.note_released(&task, summary.ended);
                 let contributors = summary.contributors.len();
                 tracing::info!(job = %name, %round, attempt, contributors, %model, "round completed");
             }

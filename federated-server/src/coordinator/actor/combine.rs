@@ -147,9 +147,12 @@ impl CentralTerms {
     /// The noise of one mean, with a seed of its own.
     fn mechanism(self, elements: u64) -> Result<(CentralNoise, NoiseSeed), String> {
         let (multiplier, clip) = (self.terms.noise_multiplier(), self.terms.clip());
-        let noise = CentralNoise::new(multiplier, clip, self.asked, elements).map_err(|error| error.to_string())?;
+        let noise =
+            CentralNoise::new(multiplier, clip, self.asked, elements).map_err(|error| error.to_string())?;
         let mut seed = Zeroizing::new([0; 32]);
-        SystemRandom::new().fill(&mut *seed).map_err(|_| "the system gives no randomness for noise".to_owned())?;
+        SystemRandom::new()
+            .fill(&mut *seed)
+            .map_err(|_| "the system gives no randomness for noise".to_owned())?;
         Ok((noise, NoiseSeed::new(seed)))
     }
 }

@@ -31,9 +31,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::budget::Budgets;
 #[cfg(feature = "test-util")]
 use super::Lie;
-use self::budget::Budgets;
 use super::{
     Coordinator, CoordinatorError,
     clock::Clock,

@@ -271,7 +271,8 @@ impl Sum<'_> {
         let MaskedReduction { plan, layout, rule, strategy, .. } = self.reduction;
         let first = plan.modulus().chunk(chunk, self.reduction.elements()).start;
         let value = first.saturating_sub(plan.prefix_elements());
-        let means = self.groups.iter_mut().map(|group| group.means(plan, chunk == 0, (value, layout.elements())));
+        let means =
+            self.groups.iter_mut().map(|group| group.means(plan, chunk == 0, (value, layout.elements())));
         let combined = combined(*rule, means.collect::<Result<_, _>>()?)?;
         let mut model = vec![0.0; combined.len()];
         self.base.read_exact_at(bytes_of_mut(&mut model), value * 4)?;

@@ -79,7 +79,8 @@ impl Bench {
         let strategy = FedSgd { learning_rate: 0.1, aggregation };
         let Self { task, layout, base, contributions, .. } = self;
         let (base, strategy) = (*base, &strategy);
-        Reduction { task, layout, base, contributions, strategy, division, verify: true, noise }.run(&self.store)
+        Reduction { task, layout, base, contributions, strategy, division, verify: true, noise }
+            .run(&self.store)
     }
 }
 

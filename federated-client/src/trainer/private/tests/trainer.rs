@@ -59,6 +59,7 @@ fn task(model: &ModelParameters, learning_rate: f32) -> TrainTask {
         encoding: Encoding::PLAIN,
         settings: Default::default(),
         secure: None,
+        privacy: None,
     }
 }
 

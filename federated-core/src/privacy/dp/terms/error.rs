@@ -29,7 +29,9 @@ pub enum TermsError {
         found: f64,
     },
     /// Replacing one is not counted with sampling.
-    #[error("expected add-remove adjacency with a sampling rate below 1, found replace-one: use add-remove, or a rate of 1")]
+    #[error(
+        "expected add-remove adjacency with a sampling rate below 1, found replace-one: use add-remove, or a rate of 1"
+    )]
     ReplaceSampled,
     /// Noise that is shared out is only counted by its Rényi divergences.
     #[error("expected the accountant \"rdp\" for noise that is shared out, found \"{found}\"")]

@@ -18,7 +18,8 @@ pub use placement::Placement;
 pub use proposal::Proposal;
 
 use super::{
-    Accountant, ClipNorm, Composition, Delta, MechanismStep, NoiseMultiplier, QuantityError, SamplingRate, Target,
+    Accountant, ClipNorm, Composition, Delta, MechanismStep, NoiseMultiplier, QuantityError, SamplingRate,
+    Target,
     ledger::{Adjacency, Budget, PrivacyUnit},
 };
 

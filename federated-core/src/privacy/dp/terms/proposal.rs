@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Placement, PrivacyTerms, TermsError, counted};
 use crate::privacy::dp::{
-    Accountant, ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate, Target, ledger::Adjacency, least_noise,
+    Accountant, ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate, Target, least_noise,
+    ledger::Adjacency,
 };
 
 /// Terms of privacy before they are checked.
@@ -62,7 +63,17 @@ impl Proposal {
     /// # Errors
     /// [`TermsError`] for the first thing that does not.
     pub fn check(self) -> Result<PrivacyTerms, TermsError> {
-        let Self { placement, adjacency, clip, noise_multiplier, sampling_rate, steps, epsilon, delta, accountant } = self;
+        let Self {
+            placement,
+            adjacency,
+            clip,
+            noise_multiplier,
+            sampling_rate,
+            steps,
+            epsilon,
+            delta,
+            accountant,
+        } = self;
         if placement != Placement::Local && !sampling_rate.is_full() {
             return Err(TermsError::Sampled { found: sampling_rate.get() });
         }
@@ -76,7 +87,16 @@ impl Proposal {
             return Err(TermsError::Accountant { found: accountant.name() });
         }
         let target = Target { epsilon, delta };
-        Ok(PrivacyTerms { placement, adjacency, clip, noise_multiplier, sampling_rate, steps, target, accountant })
+        Ok(PrivacyTerms {
+            placement,
+            adjacency,
+            clip,
+            noise_multiplier,
+            sampling_rate,
+            steps,
+            target,
+            accountant,
+        })
     }
 }
 
@@ -90,8 +110,27 @@ impl TryFrom<Proposal> for PrivacyTerms {
 
 impl From<PrivacyTerms> for Proposal {
     fn from(terms: PrivacyTerms) -> Self {
-        let PrivacyTerms { placement, adjacency, clip, noise_multiplier, sampling_rate, steps, target, accountant } = terms;
+        let PrivacyTerms {
+            placement,
+            adjacency,
+            clip,
+            noise_multiplier,
+            sampling_rate,
+            steps,
+            target,
+            accountant,
+        } = terms;
         let Target { epsilon, delta } = target;
-        Self { placement, adjacency, clip, noise_multiplier, sampling_rate, steps, epsilon, delta, accountant }
+        Self {
+            placement,
+            adjacency,
+            clip,
+            noise_multiplier,
+            sampling_rate,
+            steps,
+            epsilon,
+            delta,
+            accountant,
+        }
     }
 }

@@ -27,7 +27,9 @@ fn calibrated_noise_pays_for_all_rounds_and_for_no_more() {
             let terms = proposal.check().unwrap();
             let spent = |rounds: u32| {
                 let steps = terms.charge().steps().to_vec();
-                let steps = steps.into_iter().map(|step| MechanismStep { rounds: rounds.try_into().unwrap(), ..step });
+                let steps = steps
+                    .into_iter()
+                    .map(|step| MechanismStep { rounds: rounds.try_into().unwrap(), ..step });
                 let budget = terms.budget().unwrap();
                 budget.accountant.epsilon(&steps.collect(), budget.delta).unwrap().epsilon
             };

@@ -37,14 +37,18 @@ impl VectorPlan {
     /// [`VectorError::ValueBits`] when the modulus is too small for values and noise.
     pub fn noised(self, noise: VectorNoise) -> Result<Self, VectorError> {
         if self.max_examples != ExampleCount::ONE || !self.metrics.is_empty() {
-            return Err(VectorError::NotAlike { examples: self.max_examples.get(), metrics: self.metrics.len() });
+            return Err(VectorError::NotAlike {
+                examples: self.max_examples.get(),
+                metrics: self.metrics.len(),
+            });
         }
         let fits = |bits: u32| {
             let most = f64::from((1_u32 << (bits - 1)) - 1);
             let participants = f64::from(self.max_participants);
             let room = 2.0_f64.powi(self.modulus.bits().cast_signed() - 1) - 1.0;
             let two = most + (MOST_VALUES as f64).sqrt();
-            let total = noise.multiplier.get() * two * (participants / f64::from(noise.contributors.get())).sqrt();
+            let total =
+                noise.multiplier.get() * two * (participants / f64::from(noise.contributors.get())).sqrt();
             participants * most + TAIL * total * UP < room
         };
         let bits = (LEAST_VALUE_BITS..=self.value_bits).rev().find(|bits| fits(*bits));
@@ -76,7 +80,11 @@ impl VectorPlan {
     pub(super) fn most_noise(&self, survivors: u32, values: u64) -> Result<u32, VectorError> {
         let Some(noise) = self.noise else { return Ok(0) };
         let sigma = self.share(noise, values)?.variance().sigma();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating, and not negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturating, and not negative"
+        )]
         let most = (TAIL * sigma * f64::from(survivors).sqrt()).ceil() as u32;
         Ok(most)
     }
@@ -96,7 +104,11 @@ impl<'a> Share<'a> {
 
     /// Adds noise to a stretch of elements of so many bytes each, modulo what they are counted modulo. Each stretch is told
     /// by its first element.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "modulo 2^32 is what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "modulo 2^32 is what is wanted"
+    )]
     pub(super) fn add(&self, first: u64, width: usize, elements: &mut [u8]) {
         let mut keystream = self.seed.keystream(first);
         for element in elements.chunks_exact_mut(width) {

@@ -157,7 +157,8 @@ fn sites() -> impl Strategy<Value = Vec<(u64, Vec<f32>)>> {
 /// false alarm in 500 million, and the seeds are fixed.
 #[test]
 fn shares_of_noise_sum_to_what_was_planned_and_nothing_wraps() {
-    let noise = VectorNoise { multiplier: NoiseMultiplier::new(2.0).unwrap(), contributors: 3.try_into().unwrap() };
+    let noise =
+        VectorNoise { multiplier: NoiseMultiplier::new(2.0).unwrap(), contributors: 3.try_into().unwrap() };
     let plan = VectorPlan::new(Modulus::B32, 1.0, ExampleCount::ONE, 4, BTreeMap::new()).unwrap();
     let noised = plan.clone().noised(noise).unwrap();
     assert!((24..=28).contains(&noised.value_bits()), "{}", noised.value_bits());

@@ -1,0 +1,177 @@
+//! Differential privacy: `--dp epsilon=4`. Each hospital adds noise to its own steps, and no hospital lets more of a patient be told
+//! than the budget.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    str::FromStr,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use federated_client::privacy::LedgerCopy;
+use federated_core::{
+    ids::JobName,
+    privacy::{
+        dp::{Delta, Epsilon, NoiseMultiplier, ledger::Ledger},
+        secagg::VerifyingPublic,
+    },
+};
+use federated_server::{identity::load_signing_key, store::JobLedger};
+
+use crate::hospitals::hospital::Hospital;
+
+/// Where a hospital's ledger lies, beside its bundle.
+const FOLDER: &str = "privacy";
+/// The part of the budget that the training may spend. The rest pays for the number of patients and the moments of the columns: as
+/// standard deviations of noise add up, a tenth of epsilon is worth about a fifth of what there is.
+const TRAINING: f64 = 0.9;
+/// What a patient's gradient is clipped to: about the median length at the start, for inputs of deviation 1 and 20 weights.
+const CLIP: f64 = 1.0;
+/// Of a hospital's patients the share that it trains on.
+pub(crate) const TRAIN_SHARE: f64 = 2.0 / 3.0;
+
+/// What the hospitals allow to be told of a patient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Budget {
+    epsilon: Epsilon,
+    delta: Delta,
+    /// Instead of the least that pays for all rounds.
+    noise: Option<NoiseMultiplier>,
+}
+
+impl FromStr for Budget {
+    type Err = anyhow::Error;
+
+    /// `epsilon=4`, with `delta=1e-5` and `noise=1.1` behind commas if wanted.
+    fn from_str(text: &str) -> Result<Self> {
+        let (mut epsilon, mut delta, mut noise) = (None, Delta::new(1e-5)?, None);
+        for part in text.split(',') {
+            let expected = || format!("expected epsilon=NUMBER[,delta=NUMBER][,noise=NUMBER], found `{text}`");
+            let (key, value) = part.split_once('=').with_context(expected)?;
+            let number: f64 = value.parse().with_context(expected)?;
+            match key {
+                "epsilon" => epsilon = Some(Epsilon::new(number)?),
+                "delta" => delta = Delta::new(number)?,
+                "noise" => noise = Some(NoiseMultiplier::new(number)?),
+                _ => bail!(expected()),
+            }
+        }
+        let epsilon = epsilon.with_context(|| format!("expected epsilon=NUMBER, found `{text}`"))?;
+        Ok(Self { epsilon, delta, noise })
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epsilon {} at delta {}", self.epsilon, self.delta)
+    }
+}
+
+impl Budget {
+    /// What the training job says.
+    pub(crate) fn training_table(&self) -> String {
+        let (epsilon, delta) = (self.epsilon.get() * TRAINING, self.delta);
+        let noise = self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {noise:?}\n"));
+        format!(
+            "[privacy.dp]\nplacement = \"local\"\nepsilon = {epsilon:?}\ndelta = {delta:?}\nclip = {CLIP:?}\n{noise}"
+        )
+    }
+
+    /// What a hospital's `participant.toml` says: a limit of its own for all that so many repetitions release, and nothing
+    /// without noise.
+    pub(crate) fn furnish(&self, bundle: &Path, repetitions: usize) -> Result<()> {
+        let epsilon = self.epsilon.get() * repetitions as f64;
+        let delta = self.delta.get() * repetitions as f64;
+        let table = format!("\n[privacy]\nepsilon = {epsilon:?}\ndelta = {delta:?}\nrequired = true\n");
+        let mut config = File::options().append(true).open(bundle.join("participant.toml"))?;
+        config.write_all(table.as_bytes()).context("the participant's configuration")
+    }
+}
+
+/// The books of a federation: the ledger of the job at the coordinator, and each hospital's own, which lie in its folder.
+#[derive(Debug)]
+pub(crate) struct Books<'a> {
+    /// Where copies go.
+    to: Option<&'a Path>,
+}
+
+impl<'a> Books<'a> {
+    /// Checks all ledgers and says what each holds; copies go to `to`, each with the key that checks it.
+    pub(crate) fn of(federation: &Path, seed: Option<u64>, to: Option<&'a Path>) -> Result<String> {
+        let books = Self { to };
+        let coordinator = federation.join("coordinator");
+        let job: JobName = format!("training-{}", seed.context("there is a seed")?).parse()?;
+        let key = load_signing_key(&coordinator.join("signing.key"))?.public();
+        let path = JobLedger::path(&coordinator.join("state"), &job);
+        let mut text = books.entry("the job", &path, &key)?;
+        for hospital in Hospital::ALL {
+            let copy = LedgerCopy::of_folder(&federation.join(hospital.name()).join(FOLDER))?;
+            text += &books.entry(hospital.name(), copy.path(), &copy.key())?;
+        }
+        Ok(text)
+    }
+
+    fn entry(&self, whose: &str, path: &Path, key: &VerifyingPublic) -> Result<String> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let ledger = Ledger::verify(&bytes, key).with_context(|| path.display().to_string())?;
+        self.keep(&format!("{}.jsonl", whose.replace(' ', "-")), &bytes, key)?;
+        line(whose, &ledger)
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8], key: &VerifyingPublic) -> Result<()> {
+        let Some(to) = self.to else { return Ok(()) };
+        fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+        let file = to.join(name);
+        ensure!(!file.exists(), "{}: expected nothing, found a file; choose another folder", file.display());
+        fs::write(&file, bytes).with_context(|| file.display().to_string())?;
+        Ok(fs::write(file.with_extension("key"), format!("{key}\n"))?)
+    }
+}
+
+/// What a ledger holds, in a line.
+fn line(whose: &str, ledger: &Ledger) -> Result<String> {
+    let (budget, spent) = (ledger.budget(), ledger.spent()?);
+    Ok(format!(
+        "{whose:<12} spent epsilon {:.3} of {} at delta {}, counted by {}; {} released, {} refused\n",
+        spent.epsilon,
+        budget.epsilon,
+        budget.delta,
+        budget.accountant,
+        ledger.reserved(),
+        ledger.refused()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_read_as_it_is_written_on_the_command_line() {
+        let budget: Budget = "epsilon=4".parse().unwrap();
+        assert_eq!(budget.to_string(), "epsilon 4 at delta 0.00001");
+        assert!(budget.training_table().contains("epsilon = 3.6\ndelta = 1e-5\nclip = 1.0\n"));
+        let budget: Budget = "epsilon=1,delta=1e-6,noise=2.5".parse().unwrap();
+        assert!(budget.training_table().contains("delta = 1e-6\nclip = 1.0\nnoise_multiplier = 2.5\n"));
+        for wrong in ["4", "epsilon", "delta=1e-5", "epsilon=0", "epsilon=4,sigma=2", "epsilon=nan", "epsilon=4,delta=2"] {
+            assert!(wrong.parse::<Budget>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_hospital_gets_a_limit_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("participant.toml");
+        let text = "name = \"va\"\ncoordinator = \"https://localhost:1\"\n\
+                    tls = { ca = \"a\", certificate = \"b\", key = \"c\" }\n";
+        fs::write(&file, text).unwrap();
+        "epsilon=4".parse::<Budget>().unwrap().furnish(folder.path(), 1).unwrap();
+        let config = federated_client::config::ParticipantConfig::load(&file).unwrap();
+        assert!(config.policy.private_only);
+        let privacy = config.privacy.unwrap();
+        assert!((privacy.epsilon.get() - 4.0).abs() < 1e-12);
+        assert_eq!(privacy.folder, folder.path().join(FOLDER));
+    }
+}
