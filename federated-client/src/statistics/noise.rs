@@ -71,7 +71,11 @@ fn mechanism(sensitivity: u64, multiplier: NoiseMultiplier) -> Result<Gaussian, 
     let totals = Totals::new(AtomDomain::default());
     let gaussian: Gaussian = make_gaussian(totals, L2Distance::default(), multiplier * reach * MORE, None)?;
     let (charged, vouched) = (0.5 / (multiplier * multiplier), gaussian.map(&reach)?);
-    if vouched <= charged { Ok(gaussian) } else { Err(NoiseError::Charge { charged, vouched }) }
+    if vouched <= charged && charged.is_finite() {
+        Ok(gaussian)
+    } else {
+        Err(NoiseError::Charge { charged, vouched })
+    }
 }
 
 #[cfg(test)]
