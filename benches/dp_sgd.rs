@@ -119,15 +119,7 @@ fn steps(c: &mut Criterion, name: &str, module: &Digits<Cpu>) {
     let (images, all) = (images(), (0..BATCH).collect::<Vec<_>>());
     let clip = ClipNorm::new(1.0).expect("a norm");
     let sum = |method| ClippedGradients::new(module, clip, method).expect("private layers");
-    let (mut one_by_one, mut at_once) = (
-        sum(GradientMethod::Exact),
-        sum(GradientMethod::Ghost {
-            at_once: std::env::var("AT")
-                .ok()
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(std::num::NonZeroUsize::new(64).unwrap()),
-        }),
-    );
+    let (mut one_by_one, mut at_once) = (sum(GradientMethod::Exact), sum(GradientMethod::default()));
     let mut exact = || drop(black_box(private(&mut one_by_one, module.clone(), &images, &all)));
     let mut ghost = || drop(black_box(private(&mut at_once, module.clone(), &images, &all)));
     let mut plain = || drop(black_box(plain(module.clone(), &images, &all)));

@@ -34,8 +34,7 @@ const CONFIG: &str = "\n[secure_aggregation]\nrequired = true\nsigning_key = \"s
 /// 1.5, of its updates 0.2, and the largest loss 0.5 (ten seeds, both strategies, both splits). A clip of five times that
 /// costs nothing: of the modulus' 32 bits the sum of four leaves 30, and a step of 8 / (2^29 - 1) is finer than that of
 /// an `f32` near 1.
-pub(crate) const JOB_TABLE: &str =
-    "[privacy.secure_aggregation]\nclip = 8.0\nmax_examples = 400\n";
+pub(crate) const JOB_TABLE: &str = "[privacy.secure_aggregation]\nclip = 8.0\nmax_examples = 400\n";
 /// The last line of that table where metrics are summed too.
 pub(crate) const METRICS: &str = "metrics = { loss = 4.0 }\n";
 

@@ -1,11 +1,6 @@
 //! A site's ledger: the command `ledger`, and what is left of the file when the process that writes it is killed.
 
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a helper of a test fails the test"
-)]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::{
     fs,

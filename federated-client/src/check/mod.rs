@@ -1,13 +1,14 @@
 //! Whether a participant will work: every part tried before a job needs it.
 //!
 //! [`check`] gives one [`Finding`] for each thing looked at. `files` looks at certificates, key and state folder, `secure` at
-//! key, roster and floors of secure aggregation, `coordinator` connects as a participant does, `local` reads the table and
+//! key, roster and floors of secure aggregation, `privacy` at what is spent of the site's budget, `coordinator` connects as a participant does, `local` reads the table and
 //! tries the device.
 
 mod coordinator;
 mod files;
 mod finding;
 mod local;
+mod privacy;
 mod secure;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::config::ParticipantConfig;
 pub async fn check(config: &ParticipantConfig, now: SystemTime) -> Vec<Finding> {
     let mut findings = files::check(config, now);
     findings.extend(secure::check(config));
+    findings.extend(privacy::check(config).await);
     findings.extend(coordinator::check(config).await);
     findings.extend(local::check(config).await);
     findings.extend(results(config));

@@ -89,7 +89,7 @@ pub struct ParticipantConfig {
     pub policy: SitePolicy,
     /// Who it is in secure aggregation; without it such jobs are declined.
     pub secure_aggregation: Option<SecureFiles>,
-    /// What may ever be released from this site's records; without it there is no ledger, and private jobs are declined.
+    /// What may ever be released from this site's records; without it there is no ledger, and no limit of the site's own.
     pub privacy: Option<SiteBudget>,
     /// What is logged. Only the binary reads it.
     pub log: LogConfig,

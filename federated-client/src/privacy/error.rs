@@ -41,15 +41,15 @@ pub enum NoiseError {
 #[non_exhaustive]
 pub enum SiteLedgerError {
     /// Another process writes it.
-    #[error("expected {path} for this process alone, found it in use by another participant: stop that one", path = .path.display())]
+    #[error("expected {path} for this process alone, found it in use by another participant; stop that one", path = .path.display())]
     InUse {
         /// The folder.
         path: PathBuf,
     },
     /// The key is there, the ledger is not.
     #[error(
-        "expected the ledger {ledger}, as its key {key} is there, found none: restore it from a backup; without it nobody knows \
-         what is spent, so nothing is released",
+        "expected the ledger {ledger}, as its key {key} is there, found none, so that nobody knows what is spent and nothing \
+         is released; restore it from a backup",
         ledger = .ledger.display(), key = .key.display()
     )]
     LedgerMissing {
@@ -60,8 +60,8 @@ pub enum SiteLedgerError {
     },
     /// The ledger is there, the key is not.
     #[error(
-        "expected the key {key}, as the ledger {ledger} is there, found none: restore it from a backup; without it the ledger \
-         cannot be written, so nothing is released",
+        "expected the key {key}, as the ledger {ledger} is there, found none, so that the ledger cannot be written and \
+         nothing is released; restore it from a backup",
         ledger = .ledger.display(), key = .key.display()
     )]
     KeyMissing {
@@ -72,7 +72,7 @@ pub enum SiteLedgerError {
     },
     /// There is neither: nothing was ever spent here.
     #[error(
-        "expected a ledger in {folder}, found none: it is made when a participant with a table [privacy] starts",
+        "expected a ledger in {folder}, found none; it is made when a participant with a table [privacy] starts",
         folder = .folder.display()
     )]
     Absent {
@@ -80,7 +80,7 @@ pub enum SiteLedgerError {
         folder: PathBuf,
     },
     /// The file holds no key.
-    #[error("expected {path} to hold 64 hexadecimal digits, found something else: restore it from a backup", path = .path.display())]
+    #[error("expected {path} to hold 64 hexadecimal digits, found something else; restore it from a backup", path = .path.display())]
     Key {
         /// The file.
         path: PathBuf,

@@ -19,10 +19,10 @@ pub(crate) struct Federation {
     dice: Dice,
 }
 
-fn rounds(noise: f64, rate: f64, rounds: u32) -> Composition {
+fn rounds(noise: f64, rounds: u32) -> Composition {
     Composition::from(MechanismStep {
         noise_multiplier: NoiseMultiplier::new(noise).expect("noise"),
-        sampling_rate: SamplingRate::new(rate).expect("a rate"),
+        sampling_rate: SamplingRate::FULL,
         rounds: rounds.try_into().expect("a round"),
     })
 }
@@ -40,8 +40,8 @@ impl Federation {
         let mut dice = Dice::new(seed);
         // The last is beyond every limit, and never granted.
         let at_sites: [Release; 3] =
-            [("heart", rounds(2.0, 0.1, 5)), ("lungs", rounds(6.0, 1.0, 1)), ("liver", rounds(0.05, 1.0, 1))];
-        let central: [Release; 2] = [("heart", rounds(8.0, 1.0, 1)), ("lungs", rounds(12.0, 1.0, 1))];
+            [("heart", rounds(10.0, 2)), ("lungs", rounds(8.0, 1)), ("liver", rounds(0.05, 1))];
+        let central: [Release; 2] = [("heart", rounds(8.0, 1)), ("lungs", rounds(12.0, 1))];
         let mut machine = |name: &str, limit, releases: &[Release]| {
             let own = Dice::new(seed << 32 | u64::from(dice.below(u32::MAX)));
             Machine::new(name, limit, releases, own, lies)

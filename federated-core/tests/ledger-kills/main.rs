@@ -11,12 +11,7 @@
 //! LEDGER_KILLS=100000 cargo test --release -p federated-core --test ledger-kills
 //! ```
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a simulation that is wrong itself stops there"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a simulation that is wrong itself stops there")]
 
 mod disk;
 mod federation;
@@ -70,7 +65,6 @@ fn no_round_is_released_without_its_reservation_and_no_budget_is_undercounted_wh
         assert!(tally.cuts.get(&moment).is_some_and(|times| *times >= 30), "{moment:?}: {tally:?}");
     }
     assert!(tally.releases >= 1000 && tally.refused >= 100, "{tally:?}");
-    println!("{tally:?}");
 }
 
 #[test]

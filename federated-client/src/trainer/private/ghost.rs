@@ -3,6 +3,7 @@ use federated_core::privacy::dp::ClipNorm;
 
 use super::{
     PrivateError, PrivateModule, Recording,
+    pending::Pending,
     sum::{ClippedSum, factor, floats, read},
 };
 
@@ -15,7 +16,7 @@ pub(super) fn accumulate<B: AutodiffBackend, M: PrivateModule<B>>(
     batch: M::Batch,
     examples: usize,
     clip: ClipNorm,
-    sum: &mut ClippedSum,
+    (sum, pending): (&mut ClippedSum, &mut Pending<B::InnerBackend>),
 ) -> Result<Vec<f64>, PrivateError> {
     let mut tape = Recording::new(examples);
     let losses = module.losses(batch, &mut tape);
@@ -36,7 +37,7 @@ pub(super) fn accumulate<B: AutodiffBackend, M: PrivateModule<B>>(
     let factors: Vec<f32> = factors.map(|factor| Ok(factor? as f32)).collect::<Result<_, PrivateError>>()?;
     let factors = Tensor::<B::InnerBackend, 1>::from_data(TensorData::new(factors, [examples]), &device);
     for part in parts {
-        sum.add(part.id, part.gradients.weighted_sum(factors.clone()), 1.0)?;
+        pending.add(part.id, part.gradients.weighted(factors.clone()), sum)?;
     }
     Ok(squared_norms.into_iter().map(f64::sqrt).collect())
 }

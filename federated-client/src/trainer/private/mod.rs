@@ -8,8 +8,8 @@
 //! Read in this order:
 //! - [`PrivateModule`]: a burn module that can be trained so; [`Tape`], what its forward pass goes through: [`Plain`], as
 //!   if it was not there, or [`Recording`]; `layers`: what is recorded of each layer, and the one list of layers that can be;
-//! - `sum`: the clipped sum, in 64 bits; `exact`, one example after another; `ghost`, all of a batch at once with the same
-//!   result; [`ClippedGradients`] is either;
+//! - `sum`: the clipped sum, in 64 bits; `exact`, one example after another; `ghost`, several at once with the same result, and
+//!   `pending`, what of it waits to be multiplied; [`ClippedGradients`] is either;
 //! - `check`: what a module is asked before it trains: batch normalisation is refused here;
 //! - [`Sampling`] and [`DpSgd`], the numbers of it; [`PrivateTrainer`], a participant's local work with it, and [`PrivateWork`], what of it
 //!   a ledger has to count.
@@ -31,6 +31,7 @@ mod layers;
 mod mechanism;
 mod module;
 mod noise;
+mod pending;
 mod poisson;
 mod private_trainer;
 mod randomness;

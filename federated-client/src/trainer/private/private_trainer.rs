@@ -17,10 +17,16 @@ use crate::{
 
 /// Local work with differential privacy for each example: the update, and the update alone, may leave the site.
 ///
+/// # Privacy
+/// Of the examples, nothing but the noised sums goes into what [`LocalTrainer::train`] returns: no loss and no other metric, for
+/// they would need noise and budget of their own; and the number of examples is [`DpSgd::public_examples`]. What an error says is for
+/// the site's own log; the coordinator is told no more than that the task failed, and that much an example can cause (a gradient that is
+/// not finite).
+///
 /// Each task starts from the received model and takes the steps of [`DpSgd`] with the learning rate of the task; its epochs and
 /// batch size mean nothing here. A task that says itself how much noise its steps have ([`TrainTask::privacy`], with noise at the
-/// site) is done as it says; what it costs was counted by the participant's session before. There are no metrics, for they would have no noise, and the number of examples in the update is the
-/// public one. The guarantee is for adding or removing one example, and for whoever sees all updates.
+/// site) is done as it says; what it costs was counted by the participant's session before. The guarantee is for adding or removing
+/// one example, and for whoever sees all updates.
 ///
 /// It counts no budget: [`PrivateTrainer::planned`] is what a task will cost, to be reserved before; [`PrivateTrainer::done`] is what
 /// it has. A task that fails or is withdrawn has released nothing, and may count as spent all the same.

@@ -112,14 +112,13 @@ impl ClippedSum {
         self.values.fill(0.0);
     }
 
-    /// Adds a tensor of the parameter's elements, each times `factor`.
+    /// Adds a tensor of the parameter's elements.
     pub(super) fn add<I: Backend, const D: usize>(
         &mut self,
         id: ParamId,
         tensor: Tensor<I, D>,
-        factor: f64,
     ) -> Result<(), PrivateError> {
-        self.add_data(id, &read(tensor)?, factor)
+        self.add_data(id, &read(tensor)?, 1.0)
     }
 
     /// Adds values of the parameter that were read, each times `factor`.

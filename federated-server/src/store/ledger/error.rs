@@ -10,8 +10,8 @@ use crate::store::StoreError;
 pub enum JobLedgerError {
     /// A job that has begun has no ledger.
     #[error(
-        "job `{job}`: expected its privacy ledger {path}, found none: restore it from a backup; without it nobody knows what is \
-         spent, so nothing is released",
+        "job `{job}`: expected its privacy ledger {path}, found none, so that nobody knows what is spent and \
+         nothing is released; restore it from a backup",
         path = .path.display()
     )]
     Missing {

@@ -9,7 +9,7 @@ use burn::{
 
 use super::{
     factors::Factors,
-    part::{Entry, Part, PerExample},
+    part::{Entry, Part, PerExample, Weighted},
     watch::{constant, watch},
     whole::Whole,
     windows::Windows,
@@ -24,6 +24,9 @@ pub(in crate::trainer::private) fn conv2d<B: AutodiffBackend>(
 ) -> (Tensor<B, 4>, Entry<B>) {
     let [_, channels, height, width] = input.dims();
     let windows = Windows::new(layer, [height, width]);
+    if first && windows.groups == 1 && channels <= FEW {
+        return seen(layer, windows, input.inner(), trained);
+    }
     let given = input.clone().inner();
     let mut bare = layer.clone();
     bare.weight = Param::initialized(layer.weight.id, constant(layer.weight.val()));
@@ -40,6 +43,43 @@ pub(in crate::trainer::private) fn conv2d<B: AutodiffBackend>(
         let order = Order { kernel: windows.kernel, channels: channels / windows.groups, outputs };
         let weight = weight.map(|id| Part { id, gradients: weights(windows, order, given, gradient) });
         weight.into_iter().chain(bias).collect()
+    });
+    (output, entry)
+}
+
+/// The most channels of which all that a kernel sees is copied. With more, copies cost more than they save.
+const FEW: usize = 4;
+
+/// Records a convolution of images that nothing trains: with few channels, by what the kernel sees at each place. It is made once,
+/// for the output and for the gradients.
+fn seen<B: AutodiffBackend>(
+    layer: &Conv2d<B>,
+    windows: Windows,
+    images: Tensor<B::InnerBackend, 4>,
+    trained: [Option<ParamId>; 2],
+) -> (Tensor<B, 4>, Entry<B>) {
+    let [examples, ..] = images.dims();
+    let [outputs, channels, height, width] = layer.weight.dims();
+    let size = channels * height * width;
+    let (columns, [down, across]) = windows.columns(images);
+    let kernels = layer.weight.val().inner().reshape([1, outputs, size]);
+    let bias = match &layer.bias {
+        Some(bias) => bias.val().inner().reshape([1, outputs, 1]),
+        None => Tensor::zeros([1, outputs, 1], &kernels.device()),
+    };
+    let output = Tensor::cat(vec![kernels, bias], 2).matmul(columns.clone());
+    let [output, watched] =
+        watch(Tensor::from_inner(output.reshape([examples, outputs, down, across])), true);
+    let entry: Entry<B> = Box::new(move |gradients| {
+        let Some(gradient) = watched.grad_remove(gradients) else { return Vec::new() };
+        let gradient = gradient.reshape([examples, outputs, down * across]);
+        let [weight, bias] = trained;
+        let bias = bias.map(|id| Part::new(id, Whole(gradient.clone().sum_dim(2).squeeze_dim(2))));
+        let whole = |id| {
+            let seen = columns.narrow(1, 0, size).swap_dims(1, 2);
+            Part::new(id, Whole(gradient.matmul(seen).reshape([examples, outputs * size])))
+        };
+        weight.map(whole).into_iter().chain(bias).collect()
     });
     (output, entry)
 }
@@ -95,14 +135,14 @@ impl<I: Backend> PerExample<I> for Reordered<I> {
         self.gradients.squared_norms()
     }
 
-    fn weighted_sum(self: Box<Self>, weights: Tensor<I, 1>) -> Tensor<I, 1> {
+    fn weighted(self: Box<Self>, weights: Tensor<I, 1>) -> Weighted<I> {
         let Order { kernel: [height, width], channels, outputs } = self.order;
-        let sum = self.gradients.weighted_sum(weights);
+        let sum = self.gradients.weighted(weights).sum();
         let elements = height * width * channels * outputs;
-        match self.from {
+        let ordered = match self.from {
             From::Seen => sum.reshape([height, width, channels, outputs]).permute([3, 2, 0, 1]),
             From::Rows => sum.reshape([height, outputs, width, channels]).permute([1, 3, 0, 2]),
-        }
-        .reshape([elements])
+        };
+        Weighted::Sum(ordered.reshape([elements]))
     }
 }

@@ -9,7 +9,7 @@ use burn::{
 };
 
 use super::{
-    part::{Entry, Part, PerExample},
+    part::{Entry, Part, PerExample, Weighted},
     watch::{constant, watch},
 };
 
@@ -53,12 +53,13 @@ impl<I: Backend> PerExample<I> for LookUps<I> {
         equal.sum_dim(2).squeeze_dim::<2>(2).sum_dim(1).squeeze_dim(1)
     }
 
-    fn weighted_sum(self: Box<Self>, weights: Tensor<I, 1>) -> Tensor<I, 1> {
+    fn weighted(self: Box<Self>, weights: Tensor<I, 1>) -> Weighted<I> {
         let [examples, positions, width] = self.gradients.dims();
         let weighted = self.gradients * weights.reshape([examples, 1, 1]);
         let table = Tensor::<I, 2>::zeros([self.vocabulary, width], &weighted.device());
         let indices = self.indices.reshape([examples * positions]);
         let rows = weighted.reshape([examples * positions, width]);
-        table.select_assign(0, indices, rows, IndexingUpdateOp::Add).reshape([self.vocabulary * width])
+        let table = table.select_assign(0, indices, rows, IndexingUpdateOp::Add);
+        Weighted::Sum(table.reshape([self.vocabulary * width]))
     }
 }

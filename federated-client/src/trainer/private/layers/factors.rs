@@ -1,7 +1,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
-    part::PerExample,
+    part::{PerExample, Weighted},
     whole::{Whole, sum_of_squares},
 };
 
@@ -51,13 +51,14 @@ impl<I: Backend> PerExample<I> for Factors<I> {
         sums + most.mul_scalar(ROUNDING)
     }
 
-    fn weighted_sum(self: Box<Self>, weights: Tensor<I, 1>) -> Tensor<I, 1> {
+    fn weighted(self: Box<Self>, weights: Tensor<I, 1>) -> Weighted<I> {
         let [examples, positions, inputs] = self.inputs.dims();
         let outputs = self.outputs.dims()[2];
         let weighted = self.outputs * weights.reshape([examples, 1, 1]);
         let rows = examples * positions;
-        let product =
-            self.inputs.reshape([rows, inputs]).transpose().matmul(weighted.reshape([rows, outputs]));
-        product.reshape([inputs * outputs])
+        Weighted::Product {
+            inputs: self.inputs.reshape([rows, inputs]),
+            outputs: weighted.reshape([rows, outputs]),
+        }
     }
 }

@@ -18,4 +18,4 @@ pub(super) use conv2d::conv2d;
 pub(super) use embedding::embedding;
 pub(super) use linear::linear;
 pub(super) use norm::{group_norm, layer_norm};
-pub(super) use part::{Entry, Part};
+pub(super) use part::{Entry, Part, Weighted};

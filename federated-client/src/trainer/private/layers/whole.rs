@@ -1,6 +1,6 @@
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::part::PerExample;
+use super::part::{PerExample, Weighted};
 
 /// How many squares are summed at a time: sums of few 32-bit floats lose little.
 const BLOCK: usize = 256;
@@ -13,8 +13,8 @@ impl<I: Backend> PerExample<I> for Whole<I> {
         sum_of_squares(self.0.clone())
     }
 
-    fn weighted_sum(self: Box<Self>, weights: Tensor<I, 1>) -> Tensor<I, 1> {
-        weights.unsqueeze_dim::<2>(0).matmul(self.0).squeeze_dim(0)
+    fn weighted(self: Box<Self>, weights: Tensor<I, 1>) -> Weighted<I> {
+        Weighted::Sum(weights.unsqueeze_dim::<2>(0).matmul(self.0).squeeze_dim(0))
     }
 }
 

@@ -78,6 +78,41 @@ impl Windows {
         joined((0..self.groups).map(of_group).collect(), 2)
     }
 
+    /// What the kernel sees at each place, in the order of its weights, and a row of ones for the bias:
+    /// `[examples, channels * kernel height * kernel width + 1, places]`. With it, the rows and columns of places.
+    pub(super) fn columns<I: Backend>(self, input: Tensor<I, 4>) -> (Tensor<I, 3>, [usize; 2]) {
+        let [examples, channels, height, width] = input.dims();
+        let [(top, bottom), (left, right)] = self.padding;
+        let (height, width) = (height + top + bottom, width + left + right);
+        let places = |axis: usize, size: usize| {
+            (size - self.dilation[axis] * (self.kernel[axis] - 1) - 1) / self.stride[axis] + 1
+        };
+        let (rows, columns) = (places(0, height), places(1, width));
+        let image = [0..examples, 0..channels, top..height - bottom, left..width - right];
+        let device = input.device();
+        let padded = match self.padding {
+            [(0, 0), (0, 0)] => input,
+            _ => Tensor::zeros([examples, channels, height, width], &device).slice_assign(image, input),
+        };
+        let mut seen = Vec::with_capacity(self.kernel[0] * self.kernel[1]);
+        for row in 0..self.kernel[0] {
+            for column in 0..self.kernel[1] {
+                let down = steps(row * self.dilation[0], rows, self.stride[0]);
+                let across = steps(column * self.dilation[1], columns, self.stride[1]);
+                let pixels = padded.clone().slice([whole(examples), whole(channels), down, across]);
+                seen.push(pixels.reshape([examples, channels, 1, rows * columns]));
+            }
+        }
+        let ones = Tensor::ones([examples, 1, rows * columns], &device);
+        if channels == 1 {
+            let seen = seen.into_iter().map(|pixels| pixels.reshape([examples, 1, rows * columns]));
+            return (joined(seen.chain([ones]).collect(), 1), [rows, columns]);
+        }
+        let size = channels * self.kernel[0] * self.kernel[1];
+        let seen = joined(seen, 2).reshape([examples, size, rows * columns]);
+        (joined(vec![seen, ones], 1), [rows, columns])
+    }
+
     /// What the kernel sees at each place: `[examples, places, kernel height * kernel width * channels]`.
     pub(super) fn unfolded<I: Backend>(
         self,

@@ -3,16 +3,43 @@
 use super::{Ledger, LedgerError, OverBudget};
 use crate::privacy::dp::{Accountant, AccountantError, Composition, MechanismStep, RdpCurve, Spent};
 
+/// What was counted of a ledger as it is, so that it is not counted again. It says nothing that the lines do not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counted {
+    /// The epsilon of everything.
+    pub(super) spent: Option<f64>,
+    /// The release that was refused last, and the epsilon that there would be; none: no finite one.
+    refused: Option<(String, Option<f64>)>,
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Whether one more of a release is granted.
+pub(super) enum Decision {
+    /// With what will be spent then, if it was counted.
+    Granted(Option<f64>),
+    Refused(OverBudget),
+}
+
 impl Ledger {
     /// What is spent: everything that was reserved.
     ///
     /// # Errors
     /// [`AccountantError`] when it cannot be counted.
     pub fn spent(&self) -> Result<Spent, AccountantError> {
-        self.budget.accountant.epsilon(&self.total, self.budget.delta)
+        let (accountant, delta) = (self.budget.accountant, self.budget.delta);
+        match self.counted.spent {
+            Some(epsilon) => Ok(Spent { epsilon, delta, accountant }),
+            None => accountant.epsilon(&self.total, delta),
+        }
     }
 
-    /// How many more of a release the budget allows, if nothing else is released.
+    /// How many more of a release the budget allows, if nothing else is released. With the accountant `pld` it takes seconds;
+    /// [`left_at_least`](Self::left_at_least) is quick.
     ///
     /// # Errors
     /// [`LedgerError::Unplanned`] for one that was not planned.
@@ -54,7 +81,7 @@ impl Ledger {
     }
 
     /// Whether all of this is within the budget.
-    pub(super) fn allows(&self, total: &Composition) -> bool {
+    fn allows(&self, total: &Composition) -> bool {
         self.surely(total) || self.counted(total).is_some_and(|epsilon| epsilon <= self.budget.epsilon.get())
     }
 
@@ -68,17 +95,25 @@ impl Ledger {
         self.budget.accountant.epsilon(total, self.budget.delta).ok().map(|spent| spent.epsilon)
     }
 
-    /// Why one more of a release is too much.
-    pub(super) fn over_budget(&self, release: &str) -> Result<OverBudget, LedgerError> {
-        let (limit, delta, spent) = (self.budget.epsilon, self.budget.delta, self.counted(&self.total));
-        let would_be = self.with(release, 1)?.and_then(|total| self.counted(&total));
-        Ok(OverBudget {
-            release: release.to_owned(),
-            limit,
-            delta,
-            spent: spent.unwrap_or(f64::INFINITY),
-            would_be,
-        })
+    /// Whether the budget allows one more of a release.
+    pub(super) fn decide(&mut self, release: &str) -> Result<Decision, LedgerError> {
+        let total = self.with(release, 1)?;
+        if total.as_ref().is_some_and(|total| self.surely(total)) {
+            return Ok(Decision::Granted(None));
+        }
+        let (limit, delta) = (self.budget.epsilon, self.budget.delta);
+        let would_be = match &self.counted.refused {
+            Some((before, would_be)) if before == release => *would_be,
+            _ => total.and_then(|total| self.counted(&total)),
+        };
+        if would_be.is_some_and(|epsilon| epsilon <= limit.get()) {
+            return Ok(Decision::Granted(would_be));
+        }
+        let spent = self.counted.spent.or_else(|| self.counted(&self.total));
+        let release = release.to_owned();
+        self.counted = Counted { spent, refused: Some((release.clone(), would_be)) };
+        let spent = spent.unwrap_or(f64::INFINITY);
+        Ok(Decision::Refused(OverBudget { release, limit, delta, spent, would_be }))
     }
 
     /// The planned release that spends most, of those that the budget allows by themselves: no other can have been granted.

@@ -5,6 +5,7 @@ use super::{
     line::{self, Link},
     read::CUT_OFF,
     release::{Counts, Occasion, ReleaseStory},
+    spent::{Counted, Decision},
 };
 use crate::{
     ids::Fingerprint,
@@ -34,6 +35,8 @@ pub struct Ledger {
     pub(super) total: Composition,
     pub(super) counts: Counts,
     pub(super) torn: u64,
+    /// Forgotten when the total or the limit changes.
+    pub(super) counted: Counted,
 }
 
 /// That a release was reserved: what allows it.
@@ -86,8 +89,8 @@ impl Ledger {
 
     pub(super) fn opened(subject: String, budget: Budget, link: Link, at: Timestamp) -> Self {
         let (planned, open) = (BTreeMap::new(), BTreeMap::new());
-        let (total, counts) = (Composition::EMPTY, Counts::default());
-        Self { subject, budget, link, last_at: at, planned, open, total, counts, torn: 0 }
+        let (total, counts, counted) = (Composition::EMPTY, Counts::default(), Counted::default());
+        Self { subject, budget, link, last_at: at, planned, open, total, counts, torn: 0, counted }
     }
 
     /// What a record changes, and that it is the last one.
@@ -110,6 +113,7 @@ impl Ledger {
         match record {
             Record::Opened { .. } => return Err(story("one beginning")),
             Record::Rebudgeted { epsilon, delta } => {
+                self.counted = Counted::default();
                 (self.budget.epsilon, self.budget.delta) = (*epsilon, *delta);
             }
             Record::Planned { release, charge } => {
@@ -121,6 +125,7 @@ impl Ledger {
             Record::Reserved { release, occasion } => {
                 let planned =
                     self.planned.get_mut(release).ok_or(story("a release that was planned before"))?;
+                self.counted = Counted::default();
                 planned.charge.steps().iter().for_each(|step| self.total.push(*step));
                 planned.counts.reserved += 1;
                 self.counts.reserved += 1;
@@ -143,6 +148,7 @@ impl Ledger {
                 if !after_cut_off {
                     return Err(story("a line that was cut off before it"));
                 }
+                self.counted = Counted::default();
                 self.costliest().steps().iter().for_each(|step| self.total.push(*step));
                 self.torn += 1;
             }
@@ -233,23 +239,28 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unplanned`] for one that was not planned.
     pub fn reserve(
-        self,
+        mut self,
         release: &str,
         occasion: &str,
         signing: &SigningSecret,
         at: Timestamp,
     ) -> Result<Reservation, LedgerError> {
-        let allowed = self.with(release, 1)?.is_some_and(|total| self.allows(&total));
+        let decision = self.decide(release)?;
         let (release, occasion) = (release.to_owned(), occasion.to_owned());
-        if allowed {
-            let granted = Granted { reservation: self.link.sequence };
-            let (ledger, line) = self.appended(&Record::Reserved { release, occasion }, signing, at)?;
-            return Ok(Reservation::Granted { ledger, line, granted });
+        match decision {
+            Decision::Granted(spent) => {
+                let granted = Granted { reservation: self.link.sequence };
+                let record = Record::Reserved { release, occasion };
+                let (mut ledger, line) = self.appended(&record, signing, at)?;
+                ledger.counted.spent = spent;
+                Ok(Reservation::Granted { ledger, line, granted })
+            }
+            Decision::Refused(error) => {
+                let record = Record::Refused { release, occasion, epsilon: error.would_be };
+                let (ledger, line) = self.appended(&record, signing, at)?;
+                Ok(Reservation::Refused { ledger, line, error })
+            }
         }
-        let error = self.over_budget(&release)?;
-        let record = Record::Refused { release, occasion, epsilon: error.would_be };
-        let (ledger, line) = self.appended(&record, signing, at)?;
-        Ok(Reservation::Refused { ledger, line, error })
     }
 
     /// Notes that what was reserved has been released.

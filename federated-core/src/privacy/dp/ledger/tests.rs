@@ -271,6 +271,32 @@ fn a_closer_accountant_grants_more_and_exactly_as_many_as_it_says_are_left() {
 }
 
 #[test]
+fn what_was_counted_before_is_what_is_counted_again() {
+    let close = Budget { accountant: Accountant::Gaussian, ..budget(1.0) };
+    let (ledger, _) = Ledger::open("cleveland", close, &key(), AT).unwrap();
+    let (ledger, _) = ledger.plan("heart", &charge(8.0), &key(), AT).unwrap();
+    let (mut ledger, _) = ledger.plan("lungs", &charge(9.0), &key(), AT).unwrap();
+    let asked_anew = |ledger: &Ledger| Accountant::Gaussian.epsilon(ledger.total(), close.delta).unwrap();
+    let mut refused = Vec::new();
+    for release in ["heart", "heart", "heart", "heart", "lungs", "heart", "heart"] {
+        match ledger.reserve(release, "x", &key(), AT).unwrap() {
+            Reservation::Granted { ledger: next, .. } => ledger = next,
+            Reservation::Refused { ledger: next, error, .. } => {
+                assert_eq!(error.spent.to_bits(), asked_anew(&next).epsilon.to_bits());
+                refused.push(error);
+                ledger = next;
+            }
+        }
+        assert_eq!(ledger.spent().unwrap(), asked_anew(&ledger));
+    }
+    assert!(refused.len() >= 3, "{refused:?}");
+    assert_eq!(refused[refused.len() - 1], refused[refused.len() - 2]);
+    let (raised, _) =
+        ledger.rebudget(&Budget { epsilon: Epsilon::new(2.0).unwrap(), ..close }, &key(), AT).unwrap();
+    assert!(matches!(raised.reserve("heart", "x", &key(), AT), Ok(Reservation::Granted { .. })));
+}
+
+#[test]
 fn the_page_says_what_the_ledger_holds_and_no_terminal_obeys_it() {
     let mut owner = used();
     owner.plan("\u{1b}[2Jlungs", 50.0);
