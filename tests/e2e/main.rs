@@ -7,7 +7,8 @@
 //! upload, and `crash` anybody at random moments; `disk` is what disks may do, and
 //! `journal` what a journal in PostgreSQL does. `privacy` is what noise and budgets do, and
 //! `privacy_walk` looks at everything that anybody is told meanwhile. `preflight` and
-//! `programs` are what a site runs by hand; `statistics` counts instead of training. In `python` one speaks the protocol from another language.
+//! `programs` are what a site runs by hand; in `statistics` sites count instead of training. In `python` one speaks the
+//! protocol from another language.
 
 mod absence;
 mod attacks;

@@ -359,3 +359,15 @@ fn variances_cost_nothing_beside_means_and_missing_values_nothing_at_all() {
         }
     }
 }
+
+#[test]
+fn the_job_file_in_the_documents_is_valid() {
+    let page = include_str!("../../../docs/differential-privacy.md");
+    let section = page.split("## Federated statistics").nth(1).unwrap();
+    let file = section.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let job = crate::config::JobConfig::parse(file).unwrap();
+    let terms = job.privacy.unwrap();
+    assert_eq!((terms.steps().get(), terms.placement()), (1, Placement::Local));
+    let questions: Questions = job.settings[Questions::SETTING].parse().unwrap();
+    assert_eq!(questions.to_string().lines().nth(1), Some("chol from 100 to 400: mean, variance"));
+}
