@@ -227,7 +227,7 @@ mod tests {
             };
             let [noise, number] = [noise, 10.0].map(|noise| step(NoiseMultiplier::new(noise).unwrap()));
             let all = Composition::from_iter([noise, number, step(training.unwrap())]);
-            let spent = Accountant::Pld.epsilon(&all, Delta::new(1e-5).unwrap()).unwrap();
+            let spent = Accountant::Pld.epsilon(&all, Delta::new(1e-5).unwrap()).unwrap().epsilon;
             assert!(spent <= epsilon && spent > 0.97 * epsilon, "{spent} of {epsilon}");
         }
     }

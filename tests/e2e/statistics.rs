@@ -29,7 +29,7 @@ fn questions() -> Questions {
 /// A site's records: ages spread over 30 years, cholesterol that every fourth lacks, and `ca` that three of four lack.
 fn records(site: u32) -> Vec<[Option<f64>; 3]> {
     let record = |number: u32| {
-        let (place, one_in_four) = (f64::from(number) / f64::from(RECORDS), number % 4 == 0);
+        let (place, one_in_four) = (f64::from(number) / f64::from(RECORDS), number.is_multiple_of(4));
         let chol = (!one_in_four).then_some(180.0 + 100.0 * place);
         [Some(35.0 + 5.0 * f64::from(site) + 30.0 * place), chol, one_in_four.then_some(1.0)]
     };

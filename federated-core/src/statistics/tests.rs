@@ -282,7 +282,7 @@ fn noise_moves_answers_by_as_much_as_they_say() {
     let records: Vec<Vec<Option<f64>>> = (0..1_000_u32)
         .map(|record| {
             let place = f64::from(record) / 1_000.0;
-            let one_in_four = record % 4 == 0;
+            let one_in_four = record.is_multiple_of(4);
             let chol = (!one_in_four).then_some(180.0 + 100.0 * place);
             vec![Some(40.0 + 30.0 * place), chol, one_in_four.then_some(1.0)]
         })
