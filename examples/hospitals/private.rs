@@ -83,8 +83,8 @@ impl fmt::Display for Budget {
 impl Budget {
     /// What the training job says.
     pub(crate) fn training_table(&self) -> String {
-        let (epsilon, delta) = (self.epsilon.get() * TRAINING, self.delta);
-        let noise = self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {noise:?}\n"));
+        let (epsilon, delta) = (self.epsilon.get() * TRAINING, self.delta.get());
+        let noise = self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {:?}\n", noise.get()));
         format!(
             "[privacy.dp]\nplacement = \"local\"\nepsilon = {epsilon:?}\ndelta = {delta:?}\nclip = {CLIP:?}\n{noise}"
         )
