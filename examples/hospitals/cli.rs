@@ -112,9 +112,8 @@ impl Options {
             local_epochs: self.local_epochs.unwrap_or(EPOCHS),
             batch_size: self.batch_size.unwrap_or(BATCH),
             learning_rate: self.lr.unwrap_or(match (sgd, self.dp) {
-                (true, _) => 1.0,
-                // Steps on all patients at once, and twice as many as rounds: more of them would have more noise.
-                (false, Some(_)) => 0.5,
+                // With noise each step is on all patients at once, too.
+                (true, _) | (false, Some(_)) => 1.0,
                 (false, None) => 0.03,
             }),
             compression,

@@ -19,6 +19,7 @@ use crate::{
         recipe::Recipe,
         secure::Kill,
         split::{Divided, Split},
+        statistics,
     },
 };
 
@@ -132,16 +133,15 @@ impl Experiment {
         let columns = self.split.columns();
         let began = Instant::now();
         if self.recipe.privacy.is_some() {
-            let normalisation = Normalisation::ordinary(columns);
+            let (normalisation, told) = self.normalise_with_noise(federation, seed, progress).await?;
             let training = self.train_together(federation, seed, &normalisation, progress).await?;
-            let (bytes_up, bytes_down) = (training.status.bytes_up, training.status.bytes_down);
             let (model, elapsed) = (training.model, began.elapsed());
             return Ok(Federated {
                 model,
                 normalisation,
-                bytes_up,
-                training_bytes_up: bytes_up,
-                bytes_down,
+                bytes_up: told.bytes_up + training.status.bytes_up,
+                training_bytes_up: training.status.bytes_up,
+                bytes_down: told.bytes_down + training.status.bytes_down,
                 elapsed,
             });
         }
@@ -161,6 +161,24 @@ impl Experiment {
             bytes_down: statistics.status.bytes_down + training.status.bytes_down,
             elapsed: began.elapsed(),
         })
+    }
+
+    /// The normalisation as far as the budget lets it be known, and the job that told it.
+    async fn normalise_with_noise(
+        &self,
+        federation: &mut Federation,
+        seed: u64,
+        progress: &mut Progress,
+    ) -> Result<(Normalisation, JobStatus)> {
+        let columns = self.split.columns();
+        let Some(job) = self.recipe.private_statistics_job(seed, columns)? else {
+            return Ok((Normalisation::ordinary(columns), JobStatus::default()));
+        };
+        let nothing = ModelParameters::zeros(statistics::questions(columns)?.layout().clone())?;
+        let watch = async |_: &mut OperatorClient, status: &JobStatus| progress.statistics(seed, status);
+        let done = federation.run(&job, &nothing, watch).await?;
+        let answers = statistics::answers(columns, &job, &done)?;
+        Ok((Normalisation::from_answers(columns, &answers), done.status))
     }
 
     async fn train_together(

@@ -3,7 +3,8 @@
 //! Read in this order: `experiment` is the story: one seed's federation and what it is compared with. The data:
 //! `hospital` (the files), `patient` (a line becomes `columns`), `split` (training and test). What leaves a
 //! hospital: `moments`, and then updates of the `model`; `trainer` is a hospital's side of both, and
-//! `normalisation` what the moments are for. The jobs: `recipe`, `secure` when updates are masked, and `private` when little may be told of a patient. The hospitals' processes run `participant`; they are
+//! `normalisation` what the moments are for. The jobs: `recipe`, `secure` when updates are masked, and `private` when little may be told of a patient; then `statistics`
+//! takes the place of the moments. The hospitals' processes run `participant`; they are
 //! started by `federation`, which is for all examples. What is shown: `progress`, `figures`, `table`, `json`. In [`outages`] the
 //! same patients train at more sites, which are killed again and again.
 
@@ -24,6 +25,7 @@ mod progress;
 mod recipe;
 mod secure;
 pub(crate) mod split;
+mod statistics;
 mod table;
 mod trainer;
 

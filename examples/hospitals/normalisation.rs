@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use federated_client::dataset::TabularDataset;
+use federated_core::statistics::{Answers, Estimate};
 
 use crate::hospitals::{columns::Column, moments::Moments, patient::Patient};
 
@@ -50,6 +51,24 @@ impl Normalisation {
         Self { mean, scale }
     }
 
+    /// From answers that have noise, and from what is ordinary: each counts as far as it is known. For columns that nothing was
+    /// asked about it is what is ordinary.
+    ///
+    /// What is ordinary is taken to be off by a column's `spread`, and the deviation by as much. So noise makes a normalisation no
+    /// worse than one without answers, and with little noise it is that of the patients.
+    pub(crate) fn from_answers(columns: &[Column], answers: &Answers) -> Self {
+        let pairs = columns.iter().map(|column| {
+            let answer = answers.columns.iter().find(|answer| answer.column == column.name);
+            let estimates = answer.and_then(|answer| Some((answer.mean?, answer.variance?)));
+            let Some((mean, variance)) = estimates else { return (column.ordinary, 1.0 / column.spread) };
+            let square = column.spread * column.spread;
+            let mean = between(column.ordinary, column.spread, mean);
+            (mean, 1.0 / between(square, square, variance).sqrt())
+        });
+        let (mean, scale) = pairs.unzip();
+        Self { mean, scale }
+    }
+
     /// As settings of a job: exact, since `Display` writes as many digits as tell a float from its neighbours.
     pub(crate) fn to_settings(&self) -> [(&'static str, String); 2] {
         let text = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
@@ -94,6 +113,12 @@ impl Normalisation {
     }
 }
 
+/// What is most likely between a number that is expected, give or take `off`, and one that was found with noise.
+fn between(expected: f64, off: f64, found: Estimate) -> f64 {
+    let weight = off * off / (off * off + found.deviation * found.deviation);
+    expected + weight * (found.value - expected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +152,17 @@ mod tests {
     fn what_is_constant_or_never_observed_says_nothing() {
         assert_eq!(normalised(&[Some(61.3), Some(61.3), Some(61.3), None]), [0.0; 4]);
         assert_eq!(normalised(&[None, None]), [0.0; 2]);
+    }
+
+    #[test]
+    fn an_answer_counts_as_far_as_its_noise_lets_it() {
+        let near = |deviation, expected: f64| {
+            let found = between(50.0, 10.0, Estimate { value: 60.0, deviation });
+            assert!((found - expected).abs() < 1e-9, "{found}");
+        };
+        near(0.0, 60.0);
+        near(10.0, 55.0);
+        near(1e9, 50.0);
     }
 
     #[test]

@@ -14,7 +14,9 @@ use federated_client::{
 
 use crate::{
     federation::parent_is_done,
-    hospitals::{hospital::Hospital, model, moments::Moments, split::Split, trainer::HospitalTrainer},
+    hospitals::{
+        hospital::Hospital, model, moments::Moments, split::Split, statistics, trainer::HospitalTrainer,
+    },
 };
 
 /// The file with the patients, in a hospital's folder.
@@ -87,10 +89,12 @@ impl Participant {
     }
 }
 
-/// What a hospital agrees to: the two jobs of this example, and only together with the other three.
+/// What a hospital agrees to: the jobs of this example, and only together with the other three.
 fn policy(split: Split) -> Result<SitePolicy> {
     let columns = split.columns().len();
-    let layouts = [Moments::layout(columns)?, model::initial(columns, 0)?.layout().clone()];
+    let questions = statistics::questions(split.columns())?;
+    let layouts =
+        [Moments::layout(columns)?, questions.layout().clone(), model::initial(columns, 0)?.layout().clone()];
     Ok(SitePolicy {
         min_cohort: 4,
         allowed_layouts: Some(layouts.iter().map(|layout| layout.digest()).collect()),

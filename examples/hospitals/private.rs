@@ -5,6 +5,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::Write,
+    num::NonZeroU32,
     path::Path,
     str::FromStr,
 };
@@ -14,7 +15,9 @@ use federated_client::privacy::LedgerCopy;
 use federated_core::{
     ids::JobName,
     privacy::{
-        dp::{Delta, Epsilon, NoiseMultiplier, ledger::Ledger},
+        dp::{
+            Accountant, Delta, Epsilon, NoiseMultiplier, SamplingRate, Target, least_noise, ledger::Ledger,
+        },
         secagg::VerifyingPublic,
     },
 };
@@ -27,6 +30,13 @@ const FOLDER: &str = "privacy";
 /// The part of the budget that the training may spend. The rest pays for the number of patients and the moments of the columns: as
 /// standard deviations of noise add up, a tenth of epsilon is worth about a fifth of what there is.
 const TRAINING: f64 = 0.9;
+/// Of what that leaves, in squares of `1 / noise multiplier`, the part that the moments may spend. The rest is for rounding: the
+/// accountant of a hospital's books counts a little more than the one that calibrates.
+const STATISTICS: f64 = 0.9;
+/// The square of `1 / noise multiplier` that the number of patients spends: noise of a standard deviation of 10.
+const NUMBER_OF_PATIENTS: f64 = 0.01;
+/// With more noise than this the moments say nothing.
+const MOST_NOISE: f64 = 50.0;
 /// What a patient's gradient is clipped to: about the median length at the start, for inputs of deviation 1 and 20 weights.
 const CLIP: f64 = 1.0;
 /// Of a hospital's patients the share that it trains on.
@@ -73,11 +83,31 @@ impl fmt::Display for Budget {
 impl Budget {
     /// What the training job says.
     pub(crate) fn training_table(&self) -> String {
-        let (epsilon, delta) = (self.epsilon.get() * TRAINING, self.delta);
-        let noise = self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {noise:?}\n"));
+        let (epsilon, delta) = (self.epsilon.get() * TRAINING, self.delta.get());
+        let noise = self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {:?}\n", noise.get()));
         format!(
             "[privacy.dp]\nplacement = \"local\"\nepsilon = {epsilon:?}\ndelta = {delta:?}\nclip = {CLIP:?}\n{noise}"
         )
+    }
+
+    /// What the job of the moments says; nothing when the budget leaves too little for them.
+    pub(crate) fn statistics_table(&self) -> Result<Option<String>> {
+        let precision = |epsilon: f64| -> Result<f64> {
+            let target = Target { epsilon: Epsilon::new(epsilon)?, delta: self.delta };
+            let noise = least_noise(Accountant::Gaussian, target, SamplingRate::FULL, NonZeroU32::MIN)?;
+            Ok(noise.get().powi(-2))
+        };
+        let (all, training) = (precision(self.epsilon.get())?, precision(self.epsilon.get() * TRAINING)?);
+        let noise = (STATISTICS * (all - training) - NUMBER_OF_PATIENTS).max(0.0).powf(-0.5);
+        if noise > MOST_NOISE {
+            return Ok(None);
+        }
+        let Self { epsilon, delta, .. } = self;
+        Ok(Some(format!(
+            "[privacy.dp]\nplacement = \"local\"\nepsilon = {:?}\ndelta = {:?}\nclip = 1.0\nnoise_multiplier = {noise:?}\n",
+            epsilon.get(),
+            delta.get()
+        )))
     }
 
     /// What a hospital's `participant.toml` says: a limit of its own for all that so many repetitions release, and nothing
@@ -147,6 +177,8 @@ fn line(whose: &str, ledger: &Ledger) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use federated_core::privacy::dp::{Composition, MechanismStep};
+
     use super::*;
 
     #[test]
@@ -166,6 +198,37 @@ mod tests {
             "epsilon=4,delta=2",
         ] {
             assert!(wrong.parse::<Budget>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_the_training_leaves_pays_for_the_moments() {
+        let table = |text: &str| text.parse::<Budget>().unwrap().statistics_table().unwrap();
+        assert_eq!(table("epsilon=0.5"), None);
+        for epsilon in [2.0, 4.0, 8.0] {
+            let text = table(&format!("epsilon={epsilon}")).unwrap();
+            let noise: f64 = text.trim().rsplit(' ').next().unwrap().parse().unwrap();
+            assert!((1.0..MOST_NOISE).contains(&noise), "{text}");
+            // All of it, as a hospital's books count.
+            let target = |epsilon| Target {
+                epsilon: Epsilon::new(epsilon).unwrap(),
+                delta: Delta::new(1e-5).unwrap(),
+            };
+            let training = least_noise(
+                Accountant::Gaussian,
+                target(TRAINING * epsilon),
+                SamplingRate::FULL,
+                NonZeroU32::MIN,
+            );
+            let step = |noise| MechanismStep {
+                noise_multiplier: noise,
+                sampling_rate: SamplingRate::FULL,
+                rounds: NonZeroU32::MIN,
+            };
+            let [noise, number] = [noise, 10.0].map(|noise| step(NoiseMultiplier::new(noise).unwrap()));
+            let all = Composition::from_iter([noise, number, step(training.unwrap())]);
+            let spent = Accountant::Pld.epsilon(&all, Delta::new(1e-5).unwrap()).unwrap().epsilon;
+            assert!(spent <= epsilon && spent > 0.97 * epsilon, "{spent} of {epsilon}");
         }
     }
 

@@ -5,12 +5,16 @@ use clap::ValueEnum;
 use federated_core::{
     compression::Encoding,
     config::{ConfigError, JobConfig, StrategyConfig},
+    statistics::Questions,
     strategy::LocalWork,
 };
 
 use crate::{
     compression,
-    hospitals::{hospital::Hospital, normalisation::Normalisation, private::Budget, secure},
+    hospitals::{
+        columns::Column, hospital::Hospital, normalisation::Normalisation, private::Budget, secure,
+        statistics,
+    },
 };
 
 /// How a federation learns.
@@ -57,6 +61,20 @@ impl Recipe {
     pub(crate) fn statistics_job(&self, seed: u64) -> String {
         let strategy = "kind = \"fedavg\"\nlocal_epochs = 1\nlearning_rate = 1.0\n";
         job("statistics", seed, NonZeroU32::MIN, 4, strategy, &[]) + &self.secure_table()
+    }
+
+    /// The same with noise, if the budget pays for that.
+    pub(crate) fn private_statistics_job(&self, seed: u64, columns: &[Column]) -> Result<Option<String>> {
+        let table = self.privacy.map_or(Ok(None), |budget| budget.statistics_table())?;
+        let Some(table) = table else { return Ok(None) };
+        let questions = statistics::questions(columns)?;
+        let text = questions.to_string().replace('\n', "\\n");
+        let strategy = "kind = \"fedsgd\"\nlearning_rate = 1.0\n";
+        let settings = [(Questions::SETTING, text)];
+        let job = job("statistics", seed, NonZeroU32::MIN, 4, strategy, &settings) + &table;
+        let secure =
+            if self.secure_aggregation { statistics::secure_table(&questions, &job)? } else { String::new() };
+        Ok(Some(job + &secure))
     }
 
     /// The job in which they train.
@@ -211,6 +229,26 @@ mod tests {
             assert_eq!((terms.steps().get(), terms.sampling_rate().get()), (2, 1.0));
             assert!((terms.target().epsilon.get() - 3.6).abs() < 1e-9);
             assert!(job.secure.is_none_or(|secure| secure.terms.vector().metrics().is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_budget_is_in_the_statistics_job_and_no_hospital_weighs_more_than_another() {
+        let columns = Split::Own.columns();
+        let none = recipe(Learning::Fedavg).private_statistics_job(7, columns).unwrap();
+        assert_eq!(none, None);
+        for secure_aggregation in [false, true] {
+            let privacy = Some("epsilon=4".parse().unwrap());
+            let recipe = Recipe { privacy, secure_aggregation, ..recipe(Learning::Fedavg) };
+            let text = recipe.private_statistics_job(7, columns).unwrap().unwrap();
+            let job = JobConfig::parse(&text).unwrap();
+            let terms = job.privacy.unwrap();
+            assert_eq!((terms.steps().get(), terms.sampling_rate().get()), (1, 1.0));
+            let asked: Questions = job.settings[Questions::SETTING].parse().unwrap();
+            assert_eq!(asked, statistics::questions(columns).unwrap());
+            let vector = job.secure.map(|secure| secure.terms.vector().clone());
+            assert_eq!(vector.is_some(), secure_aggregation);
+            assert!(vector.is_none_or(|vector| (100.0..400.0).contains(&vector.clip())));
         }
     }
 

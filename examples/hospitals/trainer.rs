@@ -3,6 +3,7 @@ use std::{num::NonZeroU32, thread, time::Duration};
 use anyhow::{Context, Result};
 use federated_client::{
     device::Device,
+    statistics::release,
     trainer::{LocalTrainer, StopSignal, TabularTrainer, TrainerError},
 };
 use federated_core::{
@@ -15,12 +16,13 @@ use federated_core::{
 
 use crate::hospitals::{
     hospital::Hospital, moments::Moments, normalisation::Normalisation, patient::Patient,
-    private::TRAIN_SHARE, split::Split,
+    private::TRAIN_SHARE, split::Split, statistics::records,
 };
 
 /// A hospital's part in the federation. Its patients never leave this value.
 ///
-/// A task's setting `work` says what is asked for: `statistics` answers with the moments of the training patients,
+/// A task's setting `work` says what is asked for: `statistics` answers with the moments of the training patients, or with the
+/// noisy totals that the task asks for where it has differential privacy,
 /// `training` trains on them, normalised as the job's settings say. The setting `split_seed` decides who they are: it
 /// stands in the job so that one federation can repeat the experiment with many seeds.
 #[derive(Debug)]
@@ -107,6 +109,11 @@ impl LocalTrainer for HospitalTrainer {
         stop: &StopSignal,
     ) -> Result<ClientUpdate, TrainerError> {
         match task.settings.get("work").map(String::as_str) {
+            Some("statistics") if task.privacy.is_some() => {
+                let patients = self.training_patients(task).map_err(TrainerError::failed)?;
+                let records = records(self.split.columns(), &patients).map_err(TrainerError::failed)?;
+                release(&records, task, &model, stop)
+            }
             Some("statistics") => self.statistics(task, &model).map_err(TrainerError::failed),
             Some("training") => {
                 let job = &task.id.job;
@@ -194,6 +201,20 @@ mod tests {
         assert_eq!(update.delta, expected);
         assert_eq!(update.examples.get(), 133);
         assert_eq!(update.metrics, Metrics::new());
+    }
+
+    #[test]
+    fn with_a_budget_statistics_have_noise_and_all_hospitals_the_same_weight() {
+        let mut trainer = trainer();
+        let recipe = Recipe { privacy: Some("epsilon=4".parse().unwrap()), ..recipe() };
+        let job = recipe.private_statistics_job(42, Split::Own.columns()).unwrap().unwrap();
+        let questions = crate::hospitals::statistics::questions(Split::Own.columns()).unwrap();
+        let zero = ModelParameters::zeros(questions.layout().clone()).unwrap();
+        let task = TrainTask { privacy: JobConfig::parse(&job).unwrap().privacy, ..task(&job, &zero) };
+        let mut told = || trainer.train(&task, zero.clone(), &StopSignal::new()).unwrap();
+        let (first, second) = (told(), told());
+        assert_ne!(first.delta, second.delta);
+        assert_eq!((first.examples, first.metrics), (ExampleCount::ONE, Metrics::new()));
     }
 
     #[test]

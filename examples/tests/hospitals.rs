@@ -4,6 +4,7 @@ mod running;
 
 use std::{error::Error, process::Command};
 
+use federated_core::privacy::{dp::ledger::Ledger, secagg::VerifyingPublic};
 use serde_json::Value;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -88,5 +89,52 @@ fn on_the_published_split_the_mean_accuracy_of_20_seeds_reaches_the_best_publish
     let federated = number(&json["overall"]["federated"]["accuracy"])?;
     assert!(federated >= 0.785, "mean accuracy {federated}");
     assert_eq!(json["spread"]["seeds"], 20);
+    Ok(())
+}
+
+/// With noise the AUC of seed 42 has a standard deviation of about 0.01 about 0.87: twelve of them lie between it and the bar.
+#[test]
+fn a_budget_is_kept_by_everyones_books_and_the_model_is_still_of_use() -> Outcome {
+    for masked in [false, true] {
+        let folder = tempfile::tempdir()?;
+        let books = folder.path().join("books");
+        let to = books.display().to_string();
+        let mut arguments = vec!["--dp", "epsilon=4", "--books", &to];
+        arguments.extend(masked.then_some("--secure-aggregation"));
+        let (text, json) = hospitals(&arguments)?;
+        let auc = number(&json["overall"]["federated"]["auc"])?;
+        assert!(auc > 0.75, "{auc}");
+        for whose in ["the job", "cleveland", "hungarian", "switzerland", "va"] {
+            let line = text.lines().find(|line| line.starts_with(whose) && line.contains("spent epsilon"));
+            assert!(line.is_some_and(|line| line.contains(" 0 refused")), "{whose}: {text}");
+            verify(&books.join(whose.replace(' ', "-")))?;
+        }
+    }
+    Ok(())
+}
+
+/// A ledger verifies as it is, and not after any byte of some hundred is flipped.
+fn verify(ledger: &std::path::Path) -> Outcome {
+    let key: VerifyingPublic = std::fs::read_to_string(ledger.with_extension("key"))?.trim().parse()?;
+    let mut bytes = std::fs::read(ledger.with_extension("jsonl"))?;
+    let spent = Ledger::verify(&bytes, &key)?.spent()?.epsilon;
+    assert!((3.0..=4.0).contains(&spent), "{spent}");
+    for place in (0..bytes.len()).step_by(bytes.len() / 100) {
+        bytes[place] ^= 1;
+        assert!(Ledger::verify(&bytes, &key).is_err(), "byte {place} was flipped");
+        bytes[place] ^= 1;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_would_exceed_its_budget_ends_before_the_round_with_a_failure_that_says_so() -> Outcome {
+    let output = Command::new(running::example("hospitals")?).args(["--dp", "epsilon=4,noise=3"]).output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the privacy budget does not pay for it"), "{told}");
+    assert!(told.contains("nothing was released. Raise the budget, or stop here"), "{told}");
+    let job = told.lines().find(|line| line.starts_with("the job")).unwrap_or_default();
+    assert!(job.ends_with("3 released, 1 refused"), "{told}");
     Ok(())
 }

@@ -14,7 +14,8 @@
 //! - [`dataset`]: local examples, from memory or a CSV file;
 //! - [`device`]: where training runs, chosen at run time;
 //! - [`parameters`]: a burn module as [`ModelParameters`](federated_core::model::ModelParameters) and back;
-//! - [`trainer`]: one task's local work, which never sees the network.
+//! - [`trainer`]: one task's local work, which never sees the network;
+//! - [`statistics`]: local work that counts records instead, and hides each in noise.
 
 #![forbid(unsafe_code)]
 
@@ -30,6 +31,7 @@ pub mod privacy;
 mod session;
 pub mod signing;
 pub mod state;
+pub mod statistics;
 pub mod telemetry;
 pub mod trainer;
 pub mod transport;

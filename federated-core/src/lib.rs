@@ -5,7 +5,8 @@
 //!
 //! Read in this order: [`model`] and [`update`] are what travels; [`strategy`], [`selection`] and [`aggregate`] say how
 //! a round is done; [`compression`] makes updates shorter on the wire; [`round`] is the state machine that does it,
-//! and [`job`] holds it from start to end, as a log gives it; [`config`] parses configuration files; [`checkpoint`] is how
+//! and [`job`] holds it from start to end, as a log gives it; [`statistics`] are what else than a model sites can work out
+//! together; [`config`] parses configuration files; [`checkpoint`] is how
 //! what is kept is encoded. [`fault`] is how every error answers
 //! whose fault it is.
 
@@ -24,6 +25,7 @@ pub mod prelude;
 pub mod privacy;
 pub mod round;
 pub mod selection;
+pub mod statistics;
 pub mod strategy;
 pub mod task;
 pub mod time;

@@ -7,7 +7,8 @@
 //! upload, and `crash` anybody at random moments; `disk` is what disks may do, and
 //! `journal` what a journal in PostgreSQL does. `privacy` is what noise and budgets do, and
 //! `privacy_walk` looks at everything that anybody is told meanwhile. `preflight` and
-//! `programs` are what a site runs by hand. In `python` one speaks the protocol from another language.
+//! `programs` are what a site runs by hand; in `statistics` sites count instead of training. In `python` one speaks the
+//! protocol from another language.
 
 mod absence;
 mod attacks;
@@ -34,6 +35,7 @@ mod secure_aggregation;
 mod secure_groups;
 mod secure_results;
 mod sites;
+mod statistics;
 mod tasks;
 mod uploads;
 mod versions;

@@ -51,6 +51,8 @@ pub struct Job {
     pub secure_aggregation: String,
     /// The job file's table `[privacy.dp]`; none when empty.
     pub privacy: String,
+    /// The job file's table `[training]`; none when empty.
+    pub training: String,
     /// The model that the first round starts from.
     pub model: ModelParameters,
 }
@@ -76,6 +78,7 @@ impl Job {
             aggregation: "",
             secure_aggregation: String::new(),
             privacy: String::new(),
+            training: String::new(),
             model: model(2, 0.0),
         }
     }
@@ -100,6 +103,7 @@ impl Job {
             aggregation,
             secure_aggregation,
             privacy,
+            training,
             ..
         } = self;
         let table = |name: &str, content: &str| match content {
@@ -109,7 +113,7 @@ impl Job {
         let (compression, aggregation) =
             (table("compression", compression), table("aggregation", aggregation));
         let secure_aggregation = table("privacy.secure_aggregation", secure_aggregation);
-        let privacy = table("privacy.dp", privacy);
+        let (privacy, training) = (table("privacy.dp", privacy), table("training", training));
         let participants = match participants.as_slice() {
             [] => String::new(),
             names => format!("participants = {names:?}"),
@@ -139,6 +143,7 @@ impl Job {
             {aggregation}
             {secure_aggregation}
             {privacy}
+            {training}
             "#
         )
     }

@@ -112,7 +112,7 @@ pub(super) fn not_covered(facts: Option<&RunFacts>) -> Vec<String> {
 fn of_placement(terms: &PrivacyTerms) -> Vec<&'static str> {
     let mut list = match terms.placement() {
         Placement::Local => vec![
-            "The number of records that a site says it has: it is declared public, and weighs its update.",
+            "How many records a site says it has, which weighs its update: the site's own ledger pays for that number, this one does not.",
             "A site that does not run the trainer that it should: the noise of its own records is its own affair, and nobody \
              outside can check it.",
         ],
