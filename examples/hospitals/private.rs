@@ -8,6 +8,7 @@ use std::{
     num::NonZeroU32,
     path::Path,
     str::FromStr,
+    time::SystemTime,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,12 +17,16 @@ use federated_core::{
     ids::JobName,
     privacy::{
         dp::{
-            Accountant, Delta, Epsilon, NoiseMultiplier, SamplingRate, Target, least_noise, ledger::Ledger,
+            Accountant, Delta, Epsilon, NoiseMultiplier, SamplingRate, Target, least_noise,
+            ledger::Ledger,
+            report::{Page, PrivacyReport},
         },
         secagg::VerifyingPublic,
     },
 };
-use federated_server::{identity::load_signing_key, store::JobLedger};
+use federated_server::{
+    backup::jobs, config::CoordinatorConfig, identity::load_signing_key, store::JobLedger,
+};
 
 use crate::hospitals::hospital::Hospital;
 
@@ -129,35 +134,43 @@ pub(crate) struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    /// Checks all ledgers and says what each holds; copies go to `to`, each with the key that checks it.
-    pub(crate) fn of(federation: &Path, seed: Option<u64>, to: Option<&'a Path>) -> Result<String> {
+    /// Checks all ledgers, gives the report of the training job and what each hospital's ledger holds; copies go to `to`, each
+    /// ledger with the key that checks it, and the report for programs and as a page.
+    pub(crate) async fn of(federation: &Path, seed: Option<u64>, to: Option<&'a Path>) -> Result<String> {
         let books = Self { to };
         let coordinator = federation.join("coordinator");
-        let job: JobName = format!("training-{}", seed.context("there is a seed")?).parse()?;
+        let name: JobName = format!("training-{}", seed.context("there is a seed")?).parse()?;
+        let jobs = jobs(&CoordinatorConfig::in_dir(&coordinator)?).await?;
+        let job = jobs.into_iter().find(|job| *job.name() == name).context("the training is in the journal")?;
         let key = load_signing_key(&coordinator.join("signing.key"))?.public();
-        let path = JobLedger::path(&coordinator.join("state"), &job);
-        let mut text = books.entry("the job", &path, &key)?;
+        let ledger = books.ledger("the-job", &JobLedger::path(&coordinator.join("state"), &name), &key)?;
+        let facts = job.privacy_facts().context("the training has a privacy budget")?;
+        let report = PrivacyReport::of_job(facts, &ledger, &key, SystemTime::now().into())?;
+        books.keep("report.json", (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
+        books.keep("report.html", Page(&report).to_string().as_bytes())?;
+        let mut text = format!("\n{report}\nthe hospitals' own books\n");
         for hospital in Hospital::ALL {
             let copy = LedgerCopy::of_folder(&federation.join(hospital.name()).join(FOLDER))?;
-            text += &books.entry(hospital.name(), copy.path(), &copy.key())?;
+            text += &line(hospital.name(), &books.ledger(hospital.name(), copy.path(), &copy.key())?)?;
         }
         Ok(text)
     }
 
-    fn entry(&self, whose: &str, path: &Path, key: &VerifyingPublic) -> Result<String> {
+    /// Checks a ledger and keeps a copy of it, with its key.
+    fn ledger(&self, name: &str, path: &Path, key: &VerifyingPublic) -> Result<Ledger> {
         let bytes = fs::read(path).with_context(|| path.display().to_string())?;
         let ledger = Ledger::verify(&bytes, key).with_context(|| path.display().to_string())?;
-        self.keep(&format!("{}.jsonl", whose.replace(' ', "-")), &bytes, key)?;
-        line(whose, &ledger)
+        self.keep(&format!("{name}.jsonl"), &bytes)?;
+        self.keep(&format!("{name}.key"), format!("{key}\n").as_bytes())?;
+        Ok(ledger)
     }
 
-    fn keep(&self, name: &str, bytes: &[u8], key: &VerifyingPublic) -> Result<()> {
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let Some(to) = self.to else { return Ok(()) };
         fs::create_dir_all(to).with_context(|| to.display().to_string())?;
         let file = to.join(name);
         ensure!(!file.exists(), "{}: expected nothing, found a file; choose another folder", file.display());
-        fs::write(&file, bytes).with_context(|| file.display().to_string())?;
-        Ok(fs::write(file.with_extension("key"), format!("{key}\n"))?)
+        fs::write(&file, bytes).with_context(|| file.display().to_string())
     }
 }
 
