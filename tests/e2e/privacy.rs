@@ -124,6 +124,14 @@ async fn a_job_ends_before_the_round_that_its_budget_does_not_pay_for() {
     assert!((1..5).contains(&completed), "{status:#?}");
     assert_eq!((ledger.reserved(), ledger.refused()), (completed as u64, 1));
     assert!(ledger.spent().unwrap().epsilon <= 2.0);
+    let report = report(&federation).await;
+    assert_eq!((report.discrepancies.as_slice(), report.ledger.refused), (&[][..], 1), "{report}");
+    let rounds = &report.run.as_ref().unwrap().facts.rounds;
+    assert!(
+        rounds.iter().take(completed).all(|round| (round.cohort, round.survivors.len()) == (3, 3)),
+        "{report}"
+    );
+    assert!(rounds.last().unwrap().refused && rounds.len() == completed + 1, "{report}");
     for times in times {
         assert_eq!(times.load(Ordering::SeqCst), u32::try_from(completed).unwrap(), "nobody was asked");
     }

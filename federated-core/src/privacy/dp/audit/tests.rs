@@ -18,11 +18,11 @@ fn near(found: f64, expected: f64) -> bool {
 #[test]
 fn the_chance_of_so_many_right_guesses_is_known() {
     for (canaries, guessed, right, epsilon, of, expected) in [
-        (1_000, 100, 80, 1.0, 1e-5, 0.073_009_115_949_177_722),
-        (1_000, 300, 220, 0.7, 1e-5, 0.009_497_474_916_744_694_6),
+        (1_000, 100, 80, 1.0, 1e-5, 0.073_009_115_949_177_72),
+        (1_000, 300, 220, 0.7, 1e-5, 0.009_497_474_916_744_694),
         (50, 50, 50, 2.0, 1e-6, 0.001_763_862_787_910_288_2),
-        (2_000, 400, 399, 4.0, 1e-5, 0.009_885_147_468_800_321_9),
-        (10, 10, 3, 1.0, 0.01, 0.999_417_624_429_625_89),
+        (2_000, 400, 399, 4.0, 1e-5, 0.009_885_147_468_800_322),
+        (10, 10, 3, 1.0, 0.01, 0.999_417_624_429_625_9),
     ] {
         let found = Guesses::new(canaries, guessed, right).unwrap().p_value(epsilon, delta(of));
         assert!(near(found, expected), "{canaries} {guessed} {right} {epsilon}: {found}");
@@ -32,8 +32,8 @@ fn the_chance_of_so_many_right_guesses_is_known() {
 #[test]
 fn the_bound_of_so_many_right_guesses_is_known() {
     for (canaries, guessed, right, expected) in [
-        (1_000, 100, 80, 0.955_318_534_955_255_43),
-        (1_000, 300, 300, 4.574_605_192_298_249_4),
+        (1_000, 100, 80, 0.955_318_534_955_255_4),
+        (1_000, 300, 300, 4.574_605_192_298_249),
         (1_000, 300, 200, 0.485_037_461_381_274_4),
     ] {
         let guesses = Guesses::new(canaries, guessed, right).unwrap();
