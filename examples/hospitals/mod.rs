@@ -122,9 +122,7 @@ async fn run(experiment: &Experiment, options: &Options) -> Result<Ran> {
     let outcomes = run_seeds(experiment, seeds, &mut federation, &mut progress).await;
     // Also after a failure: a run that the budget ended is in the books.
     let books = match experiment.recipe.privacy {
-        Some(_) => {
-            Books::of(federation.folder(), options.seeds().last(), options.books.as_deref()).await
-        }
+        Some(_) => Books::of(federation.folder(), options.seeds().last(), options.books.as_deref()).await,
         None => Ok(String::new()),
     };
     // The processes use the folder that goes with the federation.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use federated_client::privacy::LedgerCopy;
+use federated_client::privacy::{LedgerCopy, count_noise};
 use federated_core::{
     ids::JobName,
     privacy::{
@@ -38,8 +38,6 @@ const TRAINING: f64 = 0.9;
 /// Of what that leaves, in squares of `1 / noise multiplier`, the part that the moments may spend. The rest is for rounding: the
 /// accountant of a hospital's books counts a little more than the one that calibrates.
 const STATISTICS: f64 = 0.9;
-/// The square of `1 / noise multiplier` that the number of patients spends: noise of a standard deviation of 10.
-const NUMBER_OF_PATIENTS: f64 = 0.01;
 /// With more noise than this the moments say nothing.
 const MOST_NOISE: f64 = 50.0;
 /// What a patient's gradient is clipped to: about the median length at the start, for inputs of deviation 1 and 20 weights.
@@ -89,7 +87,8 @@ impl Budget {
     /// What the training job says.
     pub(crate) fn training_table(&self) -> String {
         let (epsilon, delta) = (self.epsilon.get() * TRAINING, self.delta.get());
-        let noise = self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {:?}\n", noise.get()));
+        let noise =
+            self.noise.map_or_else(String::new, |noise| format!("noise_multiplier = {:?}\n", noise.get()));
         format!(
             "[privacy.dp]\nplacement = \"local\"\nepsilon = {epsilon:?}\ndelta = {delta:?}\nclip = {CLIP:?}\n{noise}"
         )
@@ -103,7 +102,7 @@ impl Budget {
             Ok(noise.get().powi(-2))
         };
         let (all, training) = (precision(self.epsilon.get())?, precision(self.epsilon.get() * TRAINING)?);
-        let noise = (STATISTICS * (all - training) - NUMBER_OF_PATIENTS).max(0.0).powf(-0.5);
+        let noise = (STATISTICS * (all - training) - count_noise(self.epsilon).powi(-2)).max(0.0).powf(-0.5);
         if noise > MOST_NOISE {
             return Ok(None);
         }
@@ -134,21 +133,28 @@ pub(crate) struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    /// Checks all ledgers, gives the report of the training job and what each hospital's ledger holds; copies go to `to`, each
-    /// ledger with the key that checks it, and the report for programs and as a page.
+    /// Checks all ledgers, gives the report of each job and what each hospital's ledger holds; copies go to `to`, each ledger with
+    /// the key that checks it, and each report for programs and as a page.
     pub(crate) async fn of(federation: &Path, seed: Option<u64>, to: Option<&'a Path>) -> Result<String> {
         let books = Self { to };
         let coordinator = federation.join("coordinator");
-        let name: JobName = format!("training-{}", seed.context("there is a seed")?).parse()?;
-        let jobs = jobs(&CoordinatorConfig::in_dir(&coordinator)?).await?;
-        let job = jobs.into_iter().find(|job| *job.name() == name).context("the training is in the journal")?;
+        let seed = seed.context("there is a seed")?;
         let key = load_signing_key(&coordinator.join("signing.key"))?.public();
-        let ledger = books.ledger("the-job", &JobLedger::path(&coordinator.join("state"), &name), &key)?;
-        let facts = job.privacy_facts().context("the training has a privacy budget")?;
-        let report = PrivacyReport::of_job(facts, &ledger, &key, SystemTime::now().into())?;
-        books.keep("report.json", (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
-        books.keep("report.html", Page(&report).to_string().as_bytes())?;
-        let mut text = format!("\n{report}\nthe hospitals' own books\n");
+        let jobs = jobs(&CoordinatorConfig::in_dir(&coordinator)?).await?;
+        let mut text = String::new();
+        for kind in ["statistics", "training"] {
+            let name: JobName = format!("{kind}-{seed}").parse()?;
+            // A budget may leave nothing for statistics.
+            let Some(job) = jobs.iter().find(|job| *job.name() == name) else { continue };
+            let ledger = books.ledger(kind, &JobLedger::path(&coordinator.join("state"), &name), &key)?;
+            let facts = job.privacy_facts().context("each job has a privacy budget")?;
+            let report = PrivacyReport::of_job(facts, &ledger, &key, SystemTime::now().into())?;
+            let json = serde_json::to_string_pretty(&report)? + "\n";
+            books.keep(&format!("{kind}-report.json"), json.as_bytes())?;
+            books.keep(&format!("{kind}-report.html"), Page(&report).to_string().as_bytes())?;
+            text += &format!("\n{report}");
+        }
+        text += "\nthe hospitals' own books\n";
         for hospital in Hospital::ALL {
             let copy = LedgerCopy::of_folder(&federation.join(hospital.name()).join(FOLDER))?;
             text += &line(hospital.name(), &books.ledger(hospital.name(), copy.path(), &copy.key())?)?;

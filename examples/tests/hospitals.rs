@@ -109,11 +109,11 @@ fn a_budget_is_kept_by_everyones_books_and_the_model_is_still_of_use() -> Outcom
             assert!(line.is_some_and(|line| line.contains(" 0 refused")), "{whose}: {text}");
             verify(&books.join(whose))?;
         }
-        verify(&books.join("the-job"))?;
-        let report: Value = serde_json::from_slice(&std::fs::read(books.join("report.json"))?)?;
+        verify(&books.join("training"))?;
+        let report: Value = serde_json::from_slice(&std::fs::read(books.join("training-report.json"))?)?;
         assert_eq!(report["discrepancies"], Value::Array(Vec::new()), "{report}");
         assert_eq!(report["run"]["rounds"].as_array().map(Vec::len), Some(30), "{report}");
-        assert!(std::fs::read_to_string(books.join("report.html"))?.starts_with("<!doctype html>"));
+        assert!(std::fs::read_to_string(books.join("training-report.html"))?.starts_with("<!doctype html>"));
     }
     Ok(())
 }

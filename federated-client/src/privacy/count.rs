@@ -5,7 +5,7 @@ use std::{fs, io};
 use federated_core::{
     ids::ParticipantName,
     privacy::dp::{
-        ClipNorm, GridNoise, MechanismStep, NoiseMultiplier, NoiseSeed, SamplingRate,
+        ClipNorm, Epsilon, GridNoise, MechanismStep, NoiseMultiplier, NoiseSeed, SamplingRate,
         ledger::{KeptError, ReserveError},
     },
     time::Timestamp,
@@ -15,13 +15,21 @@ use federated_core::{
 use super::{NoiseError, SiteLedger, SiteLedgerError, folder::LedgerFolder};
 use crate::{config::SiteBudget, signing};
 
-/// The standard deviation of the noise, in records. Alone it spends an epsilon of about 0.4 at a delta of 1e-5; beside a training
-/// that spends 4, it takes a hundredth of that.
-const NOISE: f64 = 10.0;
+/// The least standard deviation of the noise, in records.
+const LEAST_NOISE: f64 = 10.0;
+/// That noise spends little beside this epsilon; a site with a smaller limit adds more, in proportion.
+const AMPLE: f64 = 4.0;
 const RELEASE: &str = "number of records";
 
-/// How many records this site says that it has. The first time, noise of a standard deviation of 10 is added to their number,
-/// which the site's ledger pays for; afterwards it is what was said then, for as long as the file `count` beside the ledger is
+/// The standard deviation of the noise with which a site of this limit says how many records it has: 10, and more where the limit
+/// is below an epsilon of 4. As precisions add up, it takes about a hundredth of the limit.
+#[must_use]
+pub fn count_noise(limit: Epsilon) -> f64 {
+    LEAST_NOISE * (AMPLE / limit.get()).max(1.0)
+}
+
+/// How many records this site says that it has. The first time, noise ([`count_noise`]) is added to their number, which the site's
+/// ledger pays for; afterwards it is what was said then, for as long as the file `count` beside the ledger is
 /// kept.
 ///
 /// It is the weight of private updates, and with it a site knows how large a batch is expected to be: the number itself may tell of
@@ -48,7 +56,7 @@ pub fn public_examples(
         Err(error) => return Err(SiteLedgerError::read(&path)(error)),
     }
     let failed = || SiteLedgerError::kept(&folder.ledger);
-    let multiplier = NoiseMultiplier::new(NOISE).map_err(NoiseError::from)?;
+    let multiplier = NoiseMultiplier::new(count_noise(budget.epsilon)).map_err(NoiseError::from)?;
     let step = MechanismStep {
         noise_multiplier: multiplier,
         sampling_rate: SamplingRate::FULL,
@@ -82,7 +90,7 @@ fn rounded(count: f64) -> ExampleCount {
 
 #[cfg(test)]
 mod tests {
-    use federated_core::privacy::dp::{Delta, Epsilon};
+    use federated_core::privacy::dp::Delta;
 
     use super::*;
 
@@ -111,9 +119,27 @@ mod tests {
     #[test]
     fn a_limit_that_does_not_pay_for_it_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let refused = public_examples(&budget(folder.path(), 0.1), &"a".parse().unwrap(), 1_000, NOW);
+        let (name, spent) = ("a".parse().unwrap(), budget(folder.path(), 0.1));
+        let mut ledger = SiteLedger::open(&spent, &name, NOW).unwrap();
+        let noise_multiplier = NoiseMultiplier::new(41.0).unwrap();
+        let sampling_rate = SamplingRate::FULL;
+        let step = MechanismStep { noise_multiplier, sampling_rate, rounds: std::num::NonZeroU32::MIN };
+        ledger.plan("before", &step.into(), NOW).unwrap();
+        while ledger.reserve("before", "again", NOW).is_ok() {}
+        drop(ledger);
+        let refused = public_examples(&spent, &name, 1_000, NOW);
         assert!(matches!(refused, Err(SiteLedgerError::OverBudget(_))), "{refused:?}");
         assert!(!folder.path().join("privacy/count").exists());
+    }
+
+    #[test]
+    fn a_small_limit_pays_for_a_rough_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let (budget, name) = (budget(folder.path(), 0.5), "a".parse().unwrap());
+        assert!((count_noise(budget.epsilon) - 80.0).abs() < 1e-9);
+        public_examples(&budget, &name, 1_000, NOW).unwrap();
+        let spent = SiteLedger::open(&budget, &name, NOW).unwrap().ledger().spent().unwrap().epsilon;
+        assert!(spent < 0.1, "{spent}");
     }
 
     #[test]

@@ -23,6 +23,6 @@ mod ledger;
 mod tests;
 
 pub use copy::LedgerCopy;
-pub use count::public_examples;
+pub use count::{count_noise, public_examples};
 pub use error::{NoiseError, SiteLedgerError, WriteError};
 pub use ledger::SiteLedger;
