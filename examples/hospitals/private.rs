@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn what_the_training_leaves_pays_for_the_moments() {
         let table = |text: &str| text.parse::<Budget>().unwrap().statistics_table().unwrap();
-        assert_eq!(table("epsilon=0.5"), None);
-        for epsilon in [2.0, 4.0, 8.0] {
+        assert_eq!(table("epsilon=0.05"), None);
+        for epsilon in [0.5, 2.0, 4.0, 8.0] {
             let text = table(&format!("epsilon={epsilon}")).unwrap();
             let noise: f64 = text.trim().rsplit(' ').next().unwrap().parse().unwrap();
             assert!((1.0..MOST_NOISE).contains(&noise), "{text}");
@@ -244,7 +244,8 @@ mod tests {
                 sampling_rate: SamplingRate::FULL,
                 rounds: NonZeroU32::MIN,
             };
-            let [noise, number] = [noise, 10.0].map(|noise| step(NoiseMultiplier::new(noise).unwrap()));
+            let number = count_noise(Epsilon::new(epsilon).unwrap());
+            let [noise, number] = [noise, number].map(|noise| step(NoiseMultiplier::new(noise).unwrap()));
             let all = Composition::from_iter([noise, number, step(training.unwrap())]);
             let spent = Accountant::Pld.epsilon(&all, Delta::new(1e-5).unwrap()).unwrap().epsilon;
             assert!(spent <= epsilon && spent > 0.97 * epsilon, "{spent} of {epsilon}");
