@@ -9,9 +9,16 @@ use federated_core::{
 };
 
 use crate::mnist::{
-    data::Data, experiment::Experiment, job::Recipe, participant::Participant, partition::Partition,
-    private::Budget,
+    data::Data,
+    experiment::Experiment,
+    job::Recipe,
+    participant::Participant,
+    partition::Partition,
+    private::{self, Budget},
 };
+
+/// Rounds of federated averaging, unless told otherwise.
+const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
 /// Participants train a network to read handwritten digits, over mutual TLS, each with its own images.
 ///
@@ -52,9 +59,9 @@ pub(crate) struct Options {
     /// How many participants; all take part in every round.
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(2..=100))]
     participants: u32,
-    /// Rounds of federated averaging.
-    #[arg(long, default_value = "20")]
-    rounds: NonZeroU32,
+    /// Rounds of federated averaging, 20 unless told otherwise; with --dp, passes over the images, 40.
+    #[arg(long)]
+    rounds: Option<NonZeroU32>,
     /// Who gets which images.
     #[arg(long, default_value = "iid")]
     partition: Partition,
@@ -84,7 +91,7 @@ pub(crate) struct Options {
     device: Device,
     /// Train at one site, with differential privacy for each image, within this budget: epsilon=1.2. There is no federation then.
     #[arg(long, value_name = "BUDGET", conflicts_with_all = [
-        "participants", "rounds", "partition", "local_epochs", "batch_size", "lr", "seeds", "compression", "compare", "device",
+        "participants", "partition", "local_epochs", "batch_size", "lr", "seeds", "compression", "compare", "device",
     ])]
     pub(crate) dp: Option<Budget>,
     /// The chance that the budget's promise does not hold.
@@ -103,20 +110,21 @@ impl Options {
         Experiment::new(data, self.participants, self.partition, recipe, self.device)
     }
 
-    const fn recipe(&self) -> Recipe {
+    fn recipe(&self) -> Recipe {
         Recipe {
-            rounds: self.rounds,
+            rounds: self.rounds.unwrap_or(ROUNDS),
             local_epochs: self.local_epochs,
             batch_size: self.batch_size,
             learning_rate: self.lr,
         }
     }
 
-    /// The data, the budget and the seed of training at one site, if that is asked for.
-    pub(crate) fn private(&self) -> Result<Option<(Data, Target, u64)>> {
+    /// What training at one site needs, if that is asked for: the data, the budget, how, and the seed.
+    pub(crate) fn private(&self) -> Result<Option<(Data, Target, private::Recipe, u64)>> {
         let Some(Budget { epsilon }) = self.dp else { return Ok(None) };
-        let target = Target { epsilon, delta: self.delta };
-        Ok(Some((Data::read(&self.data, self.unverified)?, target, self.seed)))
+        let (target, published) = (Target { epsilon, delta: self.delta }, private::Recipe::PUBLISHED);
+        let recipe = private::Recipe { epochs: self.rounds.unwrap_or(published.epochs), ..published };
+        Ok(Some((Data::read(&self.data, self.unverified)?, target, recipe, self.seed)))
     }
 
     /// The encodings in their order.
@@ -169,7 +177,7 @@ mod tests {
             "--compression gzip",
             "--compare f32 --compression int8",
             "--dp 1.2",
-            "--dp epsilon=1.2 --rounds 3",
+            "--dp epsilon=1.2 --participants 3",
             "--dp epsilon=1.2 --delta 1",
             "--delta 1e-6",
             "coordinator",

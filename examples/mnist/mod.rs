@@ -55,8 +55,8 @@ pub async fn main() -> ExitCode {
 
 /// Runs every seed with every encoding, or one site with differential privacy.
 async fn run(options: &Options) -> Result<()> {
-    if let Some((data, target, seed)) = options.private()? {
-        return run_privately(&data, target, seed, options.json.as_deref());
+    if let Some((data, target, recipe, seed)) = options.private()? {
+        return run_privately(&data, target, &recipe, seed, options.json.as_deref());
     }
     let experiment = options.experiment()?;
     let mut all: Vec<Run> = Vec::new();
@@ -81,10 +81,9 @@ async fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn run_privately(data: &Data, target: Target, seed: u64, json: Option<&Path>) -> Result<()> {
+fn run_privately(data: &Data, target: Target, recipe: &Recipe, seed: u64, json: Option<&Path>) -> Result<()> {
     let progress = |pass, accuracy| eprintln!("pass {pass:3}: accuracy {accuracy:.4}");
-    let run =
-        tokio::task::block_in_place(|| train_privately(data, target, &Recipe::PUBLISHED, seed, progress))?;
+    let run = tokio::task::block_in_place(|| train_privately(data, target, recipe, seed, progress))?;
     print!("{}", run.text());
     json.map_or(Ok(()), |file| write(file, &run))
 }

@@ -41,7 +41,7 @@ impl Recipe {
     /// step size 0.5, momentum 0.9, clip norm 0.1, 40 passes). Papernot et al., AAAI 2021, *Tempered sigmoid activations
     /// for deep learning with differential privacy*: tanh instead of ReLU.
     pub(crate) const PUBLISHED: Self = Self {
-        epochs: NonZeroU32::MIN.saturating_add(14),
+        epochs: NonZeroU32::MIN.saturating_add(39),
         batch: NonZeroU32::MIN.saturating_add(511),
         learning_rate: 0.5,
         clip: 0.1,

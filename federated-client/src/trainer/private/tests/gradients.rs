@@ -123,7 +123,7 @@ fn an_example_whose_gradient_is_zero_adds_nothing() {
     for method in [GradientMethod::Exact, AT_ONCE] {
         let (with, norms) = summed(&module, &table, 0.5, method, &[0, 1, 2]);
         let (without, _) = summed(&module, &table, 0.5, method, &[0, 2]);
-        assert_eq!(norms[1], 0.0);
+        assert!(norms[1] < 1e-30);
         assert!(length(with.iter().zip(&without).map(|(one, other)| one - other)) < 1e-6);
     }
 }
