@@ -68,7 +68,7 @@ fn show_says_what_is_spent_and_what_is_left() {
     let (code, said) = client(folder.path(), &["ledger", "show"]);
     assert_eq!(code, Some(0), "{said}");
     for part in
-        ["privacy ledger of cleveland", "epsilon 8 with delta 0.00001", "2 reserved, of which 1 released"]
+        ["privacy ledger of cleveland", "epsilon 8 with delta 0.0000099", "2 reserved, of which 1 released"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }

@@ -30,14 +30,15 @@ impl SiteBudget {
         Self { epsilon, delta, folder }
     }
 
-    /// The same as a ledger has it: one record more or less is what must not show.
+    /// The same as a ledger has it: one record more or less is what must not show. A part of delta is kept back for what noise on
+    /// a grid differs from the Gaussian that is counted ([`Delta::counted`]).
     #[must_use]
-    pub const fn budget(&self) -> Budget {
+    pub fn budget(&self) -> Budget {
         Budget {
             unit: PrivacyUnit::Record,
             adjacency: Adjacency::AddRemove,
             epsilon: self.epsilon,
-            delta: self.delta,
+            delta: self.delta.counted(),
             accountant: Accountant::Pld,
         }
     }

@@ -128,7 +128,7 @@ fn train(
         Err(error) => return storage(error),
     };
     if let Err((reason, message)) = permit(trainer, books, task) {
-        return failed(reason, message.to_owned());
+        return failed(reason, message);
     }
     let update = match run_guarded(trainer, task, model, stop) {
         Ok(_) if stop.is_raised() => return failed("TRAINING_STOPPED", TrainerError::Stopped.to_string()),
@@ -165,20 +165,20 @@ fn train(
     }
 }
 
-/// Whether a task may be begun: that its trainer hides records where that is wanted, and that the site's ledger pays for it.
-fn permit(
-    trainer: &dyn LocalTrainer,
-    books: &Books,
-    task: &TrainTask,
-) -> Result<(), (&'static str, &'static str)> {
+/// Whether a task may be begun: that its trainer hides records where that is wanted and can do it, and that the site's ledger pays
+/// for it.
+fn permit(trainer: &dyn LocalTrainer, books: &Books, task: &TrainTask) -> Result<(), (&'static str, String)> {
     let Some(terms) = &task.privacy else { return Ok(()) };
     if terms.placement() == Placement::Local && !trainer.hides_records() {
         tracing::error!(task = %task.id, "the trainer adds no noise to its steps; use one whose `hides_records` is true");
-        return Err(("PRIVACY_UNSUPPORTED", "this participant's trainer adds no noise to its steps"));
+        let message = "this participant's trainer adds no noise to its steps".to_owned();
+        return Err(("PRIVACY_UNSUPPORTED", message));
     }
+    // By what the task says alone, so this tells nothing of the records.
+    trainer.accepts(task).map_err(|error| (error.reason().as_str(), error.to_string()))?;
     books.reserve(task).map_err(|error| {
         tracing::error!(task = %task.id, %error, fault = ?error.fault(), "the task is not begun");
-        (error.reason().as_str(), error.told())
+        (error.reason().as_str(), error.told().to_owned())
     })
 }
 

@@ -63,15 +63,21 @@ impl<R: Records> LocalTrainer for StatisticsTrainer<R> {
         true
     }
 
+    fn accepts(&self, task: &TrainTask) -> Result<(), TrainerError> {
+        if task.privacy.is_none() && !self.exact {
+            return Err(unsupported("a job with [privacy.dp]", "one without"));
+        }
+        check(task)?;
+        Ok(questions(task)?.layout().check_same(&task.layout)?)
+    }
+
     fn train(
         &mut self,
         task: &TrainTask,
         model: ModelParameters,
         stop: &StopSignal,
     ) -> Result<ClientUpdate, TrainerError> {
-        if task.privacy.is_none() && !self.exact {
-            return Err(unsupported("a job with [privacy.dp]", "one without"));
-        }
+        self.accepts(task)?;
         release(&self.records, task, &model, stop)
     }
 }
@@ -90,10 +96,7 @@ pub fn release(
     model: &ModelParameters,
     stop: &StopSignal,
 ) -> Result<ClientUpdate, TrainerError> {
-    let text = task.settings.get(Questions::SETTING).map(String::as_str).unwrap_or_default();
-    let questions: Questions = text.parse().map_err(|error: StatisticsError| {
-        unsupported("questions in the setting `statistics`", &error.to_string())
-    })?;
+    let questions = questions(task)?;
     check(task)?;
     questions.layout().check_same(model.layout())?;
     let totals = count(records, &questions, stop)?;
@@ -108,6 +111,14 @@ pub fn release(
         // A weight would tell the number of records without noise.
         examples: ExampleCount::ONE,
         metrics: Metrics::new(),
+    })
+}
+
+/// What the task asks.
+fn questions(task: &TrainTask) -> Result<Questions, TrainerError> {
+    let text = task.settings.get(Questions::SETTING).map(String::as_str).unwrap_or_default();
+    text.parse().map_err(|error: StatisticsError| {
+        unsupported("questions in the setting `statistics`", &error.to_string())
     })
 }
 

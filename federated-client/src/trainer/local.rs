@@ -19,6 +19,15 @@ pub trait LocalTrainer: Send {
         false
     }
 
+    /// Whether this trainer can do the task, as far as the task itself tells. A task with differential privacy is asked about before
+    /// the site's budget pays for it: what is declined here has spent nothing.
+    ///
+    /// # Errors
+    /// [`TrainerError::UnsupportedTask`], as from [`train`](Self::train).
+    fn accepts(&self, _task: &TrainTask) -> Result<(), TrainerError> {
+        Ok(())
+    }
+
     /// Does the task, starting from `model`, which has the task's layout.
     ///
     /// The same task and model should give the same update: draw randomness from the task's seed. Look at `stop` often
@@ -41,6 +50,10 @@ impl<T: LocalTrainer + ?Sized> LocalTrainer for Box<T> {
 
     fn hides_records(&self) -> bool {
         T::hides_records(self)
+    }
+
+    fn accepts(&self, task: &TrainTask) -> Result<(), TrainerError> {
+        T::accepts(self, task)
     }
 
     fn train(

@@ -73,6 +73,10 @@ impl LocalTrainer for TabularTrainer {
         self.trainer.hides_records()
     }
 
+    fn accepts(&self, task: &TrainTask) -> Result<(), TrainerError> {
+        self.trainer.accepts(task)
+    }
+
     fn train(
         &mut self,
         task: &TrainTask,
@@ -135,6 +139,10 @@ impl<B: AutodiffBackend> LocalTrainer for DenseTrainer<B> {
 
     fn hides_records(&self) -> bool {
         self.public_examples.is_some()
+    }
+
+    fn accepts(&self, task: &TrainTask) -> Result<(), TrainerError> {
+        self.check(&DenseNetwork::from_layout(&task.layout, &self.device)?)
     }
 
     fn train(

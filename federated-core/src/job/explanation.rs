@@ -6,9 +6,7 @@ use crate::{
     config::StrategyKind,
     privacy::{
         dp::{
-            Target,
             ledger::{Adjacency, PrivacyUnit},
-            most_rounds,
             terms::PrivacyTerms,
         },
         secagg::{Grouping, SealedShares},
@@ -158,12 +156,7 @@ fn differential_privacy(f: &mut fmt::Formatter<'_>, terms: &PrivacyTerms, rounds
         terms.noise_multiplier().get(),
         terms.sampling_rate()
     )?;
-    let pays = terms.budget().map(|budget| {
-        let target = Target { epsilon: budget.epsilon, delta: budget.delta };
-        let sums = most_rounds(budget.accountant, target, terms.counted_noise(), terms.sampling_rate());
-        sums.map_or(0, |sums| sums.get() / steps.get())
-    });
-    let pays = pays.unwrap_or(0);
+    let pays = terms.attempts();
     writeln!(
         f,
         "             the budget pays for {pays} attempts at rounds (counted by \"{}\"), and the job has {rounds} rounds",

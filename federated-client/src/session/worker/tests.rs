@@ -1,11 +1,12 @@
 use federated_core::{
     metrics::Metrics,
     model::ModelParameters,
+    privacy::dp::{Delta, Epsilon},
     update::{ClientUpdate, ExampleCount},
 };
 
 use super::*;
-use crate::session::fixture;
+use crate::{config::SiteBudget, privacy::LedgerCopy, session::fixture};
 
 /// A trainer that does what the test says.
 struct Trainer<F>(F);
@@ -151,4 +152,78 @@ async fn one_trainer_does_one_task_after_another_and_its_thread_ends_with_the_se
     }
     worker.finish().await;
     assert!(queue.recv().await.is_none(), "the thread is gone");
+}
+
+/// A trainer that adds noise, and cannot do what it is asked.
+struct Unable;
+
+impl LocalTrainer for Unable {
+    fn example_count(&self) -> u64 {
+        7
+    }
+
+    fn hides_records(&self) -> bool {
+        true
+    }
+
+    fn accepts(&self, task: &TrainTask) -> Result<(), TrainerError> {
+        let (expected, found) = ("another job".to_owned(), task.id.job.to_string());
+        Err(TrainerError::UnsupportedTask { expected, found })
+    }
+
+    fn train(
+        &mut self,
+        _: &TrainTask,
+        _: ModelParameters,
+        _: &StopSignal,
+    ) -> Result<ClientUpdate, TrainerError> {
+        Err(TrainerError::failed("it was asked all the same"))
+    }
+}
+
+#[test]
+fn a_private_task_that_the_trainer_cannot_do_spends_nothing_and_one_that_it_fails_at_does() {
+    let root = tempfile::tempdir().unwrap();
+    let state = state_with_model(&root.path().join("state"));
+    let (epsilon, delta) = (Epsilon::new(8.0).unwrap(), Delta::new(1e-5).unwrap());
+    let budget = SiteBudget::new(epsilon, delta, root.path().join("privacy"));
+    let books = Books::open(Some(&budget), &"a".parse().unwrap()).unwrap();
+    let task = TrainTask { privacy: Some(fixture::privacy(Placement::Local)), ..fixture::task("heart", 1) };
+    let reserved = || LedgerCopy::of_folder(&budget.folder).unwrap().ledger().reserved();
+    let reason = |trainer: &mut dyn LocalTrainer| {
+        let site = Site { state: &state, books: &books };
+        match train(trainer, site, &task, &StopSignal::new(), None) {
+            Input::Failed { reason, message, .. } => (reason, message),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (code, message) = reason(&mut Unable);
+    assert_eq!((code.as_str(), reserved()), ("TRAINING_UNSUPPORTED", 0));
+    assert!(message.contains("expected another job, found heart"), "{message}");
+    let mut failing = PrivateTrainer(Trainer(|_, _: &StopSignal| Err(TrainerError::failed("patient 17"))));
+    let (code, message) = reason(&mut failing);
+    assert_eq!((code.as_str(), reserved()), ("TRAINING_FAILED", 1));
+    assert_eq!(message, "the task was not done; this participant's log says more");
+}
+
+/// A trainer that says it adds noise to its steps.
+struct PrivateTrainer<T>(T);
+
+impl<T: LocalTrainer> LocalTrainer for PrivateTrainer<T> {
+    fn example_count(&self) -> u64 {
+        self.0.example_count()
+    }
+
+    fn hides_records(&self) -> bool {
+        true
+    }
+
+    fn train(
+        &mut self,
+        task: &TrainTask,
+        model: ModelParameters,
+        stop: &StopSignal,
+    ) -> Result<ClientUpdate, TrainerError> {
+        self.0.train(task, model, stop)
+    }
 }

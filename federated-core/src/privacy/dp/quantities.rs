@@ -122,6 +122,19 @@ quantity! {
     ClipNorm, |found| found > 0.0
 }
 
+/// The part of a delta that is kept back for what noise on a grid differs from the Gaussian that is counted: a hundredth.
+pub(super) const KEPT_BACK: f64 = 0.01;
+
+impl Delta {
+    /// What accountants are asked with for this delta: 0.99 of it. The rest is kept back for what noise on a grid differs from the
+    /// Gaussian that they count.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        // The smallest of all deltas has no smaller one.
+        Self::new(self.0 * (1.0 - KEPT_BACK)).unwrap_or(self)
+    }
+}
+
 impl SamplingRate {
     /// Everyone takes part in each round.
     pub const FULL: Self = Self(1.0);
@@ -146,6 +159,13 @@ mod tests {
             assert!(Delta::new(found).is_err(), "{found}");
             assert!(ClipNorm::new(found).is_err(), "{found}");
         }
+    }
+
+    #[test]
+    fn what_is_counted_of_a_delta_is_a_delta_and_less() {
+        let counted = |delta| Delta::new(delta).unwrap().counted().get();
+        assert!((counted(1e-5) - 0.99e-5).abs() < 1e-18);
+        assert!(counted(f64::from_bits(1)) > 0.0);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Actor {
         if let Some(ledger) = self.budgets.ledgers.get(job) {
             return Ok(Arc::clone(ledger));
         }
-        let budget = terms.budget().map_err(|error| error.to_string())?;
+        let budget = terms.budget();
         let key = self.signing.as_ref().map(|key| SigningSecret::from_seed(Zeroizing::new(*key.seed())));
         let key = key.ok_or_else(|| {
             "there is no signing_key in coordinator.toml to sign its ledger with".to_owned()

@@ -63,8 +63,7 @@ impl RunFacts {
         if ledger.subject() != self.job {
             found.push(format!("the ledger is about `{}`, and the job is `{}`", ledger.subject(), self.job));
         }
-        let budget = self.terms.budget().ok();
-        if budget.is_none_or(|budget| budget != *ledger.budget()) {
+        if self.terms.budget() != *ledger.budget() {
             found.push("the ledger's budget is not the job's".to_owned());
         }
         let charge = self.terms.charge();

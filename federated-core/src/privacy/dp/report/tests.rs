@@ -34,7 +34,7 @@ fn key() -> SigningSecret {
 
 /// A ledger with so many rounds reserved and committed, and one refused when the budget does not pay for it.
 fn ledger(terms: &PrivacyTerms, rounds: u32) -> Ledger {
-    let (mut ledger, _) = Ledger::open("heart", terms.budget().unwrap(), &key(), NOW).unwrap();
+    let (mut ledger, _) = Ledger::open("heart", terms.budget(), &key(), NOW).unwrap();
     ledger = ledger.plan("round", &terms.charge(), &key(), NOW).unwrap().0;
     for round in 1..=rounds {
         let occasion = format!("round {round}");

@@ -21,13 +21,10 @@ pub use plan::{MeanNoise, PlanChoice, PrivacyPlan, SpentByRound};
 pub use proposal::Proposal;
 
 use super::{
-    Accountant, ClipNorm, Composition, Delta, MechanismStep, NoiseMultiplier, QuantityError, SamplingRate,
-    Target,
+    Accountant, ClipNorm, Composition, MechanismStep, NoiseMultiplier, SamplingRate, Target,
     ledger::{Adjacency, Budget, PrivacyUnit},
+    quantities::KEPT_BACK,
 };
-
-/// The part of delta that is kept back for what noise on a grid differs from the Gaussian that is counted: a hundredth.
-const KEPT_BACK: f64 = 0.01;
 
 /// What a job's rounds do for privacy. Only [`Proposal::check`] makes them, so they make sense together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,17 +96,15 @@ impl PrivacyTerms {
     }
 
     /// What the job's ledger allows, for its unit.
-    ///
-    /// # Errors
-    /// [`QuantityError`], which a delta that is a number never causes.
-    pub fn budget(&self) -> Result<Budget, QuantityError> {
-        Ok(Budget {
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget {
             unit: self.unit(),
             adjacency: self.adjacency,
             epsilon: self.target.epsilon,
-            delta: counted(self.target.delta)?,
+            delta: self.target.delta.counted(),
             accountant: self.accountant,
-        })
+        }
     }
 
     /// Checks that the part of delta which budgets keep back covers what so many rounds of noise on a grid differ from the
@@ -171,9 +166,4 @@ impl PrivacyTerms {
         let noise_multiplier = self.noise_over(norms);
         MechanismStep { noise_multiplier, sampling_rate: self.sampling_rate, rounds: self.steps }.into()
     }
-}
-
-/// What of a delta accountants are asked with.
-pub(super) fn counted(delta: Delta) -> Result<Delta, QuantityError> {
-    Delta::new(delta.get() * (1.0 - KEPT_BACK))
 }

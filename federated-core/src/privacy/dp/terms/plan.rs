@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use serde::Serialize;
 
-use super::{PrivacyTerms, TermsError, counted};
+use super::{PrivacyTerms, TermsError};
 use crate::privacy::dp::{
     Accountant, Composition, Epsilon, MechanismStep, NoiseMultiplier, Target, most_rounds, noise_within,
 };
@@ -96,7 +96,7 @@ impl PrivacyPlan {
     /// The choices around a job's terms. `units` is what its sums are over: the participants of a cohort, or the records of a site.
     ///
     /// # Errors
-    /// [`TermsError`] when the terms' own numbers cannot be counted.
+    /// [`TermsError::Quantity`] when four times the job's epsilon is no finite number.
     pub fn new(terms: &PrivacyTerms, rounds: NonZeroU32, units: NonZeroU32) -> Result<Self, TermsError> {
         let (mut choices, asked) = (Vec::new(), rounds);
         for part in EPSILONS {
@@ -104,12 +104,12 @@ impl PrivacyPlan {
             for rounds in around(asked) {
                 // What the job asks for is found as closely as when it begins.
                 let own = epsilon == terms.target.epsilon && rounds == asked;
-                choices.push(PlanChoice::new(terms, epsilon, rounds, units, if own { 0.0 } else { CLOSE })?);
+                choices.push(PlanChoice::new(terms, epsilon, rounds, units, if own { 0.0 } else { CLOSE }));
             }
         }
-        let attempts = terms.attempts()?;
+        let attempts = terms.attempts();
         let last = rounds.get().max(attempts.min(rounds.get().saturating_mul(2)));
-        Ok(Self { terms: *terms, rounds, attempts, choices, spent: spending(terms, last)? })
+        Ok(Self { terms: *terms, rounds, attempts, choices, spent: spending(terms, last) })
     }
 }
 
@@ -120,8 +120,8 @@ impl PlanChoice {
         rounds: NonZeroU32,
         units: NonZeroU32,
         close: f64,
-    ) -> Result<Self, TermsError> {
-        let target = Target { epsilon, delta: counted(terms.target.delta)? };
+    ) -> Self {
+        let target = Target { epsilon, delta: terms.target.delta.counted() };
         let sums = terms.steps.saturating_mul(rounds);
         let noise = noise_within(terms.accountant, target, terms.sampling_rate, sums, close).ok();
         let noise_multiplier = noise.and_then(|noise| NoiseMultiplier::new(noise.get() * terms.norms()).ok());
@@ -130,32 +130,28 @@ impl PlanChoice {
             let of_mean = |units: f64| MeanNoise { units, sigma: of_sum / units };
             sizes(units).map(|units| of_mean(f64::from(units.get()) * terms.sampling_rate.get())).collect()
         });
-        Ok(Self { epsilon, rounds, noise_multiplier, means })
+        Self { epsilon, rounds, noise_multiplier, means }
     }
 }
 
 impl PrivacyTerms {
     /// How many attempts at rounds the budget pays for; 0 when not for a single one.
-    ///
-    /// # Errors
-    /// [`TermsError`] when the budget is none.
-    pub fn attempts(&self) -> Result<u32, TermsError> {
-        let budget = self.budget()?;
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        let budget = self.budget();
         let target = Target { epsilon: budget.epsilon, delta: budget.delta };
         let sums = most_rounds(budget.accountant, target, self.counted_noise(), self.sampling_rate);
-        Ok(sums.map_or(0, |sums| sums.get() / self.steps.get()))
+        sums.map_or(0, |sums| sums.get() / self.steps.get())
     }
 
     /// What so many rounds spend of the job's budget; nothing when no finite epsilon holds.
-    ///
-    /// # Errors
-    /// [`TermsError`] when the budget is none.
-    pub fn spent_after(&self, rounds: NonZeroU32) -> Result<Option<f64>, TermsError> {
-        let budget = self.budget()?;
+    #[must_use]
+    pub fn spent_after(&self, rounds: NonZeroU32) -> Option<f64> {
+        let budget = self.budget();
         let of_all =
             |step: &MechanismStep| MechanismStep { rounds: step.rounds.saturating_mul(rounds), ..*step };
         let all: Composition = self.charge().steps().iter().map(of_all).collect();
-        Ok(budget.accountant.epsilon(&all, budget.delta).ok().map(|spent| spent.epsilon))
+        budget.accountant.epsilon(&all, budget.delta).ok().map(|spent| spent.epsilon)
     }
 }
 
@@ -172,17 +168,17 @@ fn sizes(units: NonZeroU32) -> impl Iterator<Item = NonZeroU32> {
     around(units).chain([units.saturating_mul(ten)])
 }
 
-fn spending(terms: &PrivacyTerms, last: u32) -> Result<Vec<SpentByRound>, TermsError> {
+fn spending(terms: &PrivacyTerms, last: u32) -> Vec<SpentByRound> {
     let points = if terms.accountant == Accountant::Pld { SLOW_POINTS } else { POINTS }.min(last);
     let mut spent = vec![SpentByRound { round: 0, epsilon: Some(0.0) }];
     for point in 1..=points {
         #[expect(clippy::cast_possible_truncation, reason = "at most `last`")]
         let round = (u64::from(last) * u64::from(point) / u64::from(points)) as u32;
         if let Some(rounds) = NonZeroU32::new(round) {
-            spent.push(SpentByRound { round, epsilon: terms.spent_after(rounds)? });
+            spent.push(SpentByRound { round, epsilon: terms.spent_after(rounds) });
         }
     }
-    Ok(spent)
+    spent
 }
 
 #[cfg(test)]
@@ -257,10 +253,10 @@ mod tests {
     #[test]
     fn noise_of_a_sampled_choice_holds_and_is_close() {
         let terms = terms(Placement::Local, 0.2);
-        let choice = PlanChoice::new(&terms, terms.target().epsilon, eight(), hundred(), CLOSE).unwrap();
+        let choice = PlanChoice::new(&terms, terms.target().epsilon, eight(), hundred(), CLOSE);
         let (noise_multiplier, sampling_rate) = (choice.noise_multiplier.unwrap(), terms.sampling_rate());
         let step = MechanismStep { noise_multiplier, sampling_rate, rounds: choice.rounds };
-        let delta = counted(terms.target().delta).unwrap();
+        let delta = terms.target().delta.counted();
         let spent = Accountant::Pld.epsilon(&step.into(), delta).unwrap().epsilon;
         assert!(spent <= 2.0 && spent > 1.98, "{spent}");
         // A batch of 100 records is expected to have 20.

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Placement, PrivacyTerms, TermsError, counted};
+use super::{Placement, PrivacyTerms, TermsError};
 use crate::privacy::dp::{
     Accountant, ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate, Target, least_noise,
     ledger::Adjacency,
@@ -48,7 +48,7 @@ impl Proposal {
     /// # Errors
     /// [`TermsError::Accounting`] when no noise is enough.
     pub fn calibrated(self, rounds: NonZeroU32) -> Result<Self, TermsError> {
-        let target = Target { epsilon: self.epsilon, delta: counted(self.delta)? };
+        let target = Target { epsilon: self.epsilon, delta: self.delta.counted() };
         let sums = self.steps.saturating_mul(rounds);
         let noise = least_noise(self.accountant, target, self.sampling_rate, sums)?;
         let norms = match self.adjacency {

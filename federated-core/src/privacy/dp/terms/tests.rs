@@ -1,5 +1,5 @@
 use super::*;
-use crate::privacy::dp::Epsilon;
+use crate::privacy::dp::{Delta, Epsilon};
 
 fn proposal(placement: Placement) -> Proposal {
     Proposal {
@@ -30,7 +30,7 @@ fn calibrated_noise_pays_for_all_rounds_and_for_no_more() {
                 let steps = steps
                     .into_iter()
                     .map(|step| MechanismStep { rounds: rounds.try_into().unwrap(), ..step });
-                let budget = terms.budget().unwrap();
+                let budget = terms.budget();
                 budget.accountant.epsilon(&steps.collect(), budget.delta).unwrap().epsilon
             };
             assert!(spent(30) <= 4.0 && spent(31) > 4.0, "{placement} {adjacency:?}");
