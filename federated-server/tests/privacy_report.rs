@@ -105,7 +105,7 @@ async fn state(folder: &Path, job: &str, paid: u32) {
     let Some(terms) = JobConfig::parse(job).unwrap().privacy else { return };
     let key = load_signing_key(config.signing_key.as_ref().unwrap()).unwrap();
     let now = Timestamp::from_millis(1_700_000_000_000);
-    let mut ledger = JobLedger::open(&store, &task().job, terms.budget().unwrap(), key, now).unwrap();
+    let mut ledger = JobLedger::open(&store, &task().job, terms.budget(), key, now).unwrap();
     ledger.plan("round", &terms.charge(), now).unwrap();
     for attempt in 1..=paid {
         let granted = ledger.reserve("round", &TaskId { attempt, ..task() }.to_string(), now).unwrap();

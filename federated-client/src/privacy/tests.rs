@@ -147,7 +147,10 @@ fn the_limit_of_the_configuration_holds_and_its_change_is_written_down() {
     let _granted = ledger.reserve("heart", "round 1", NOW).unwrap();
     let refused = ledger.reserve("heart", "round 2", NOW).unwrap_err();
     assert!(matches!(refused, ReserveError::OverBudget(_)), "{refused}");
-    assert!(refused.to_string().contains("the privacy budget is epsilon 1 with delta 0.0000099"), "{refused}");
+    assert!(
+        refused.to_string().contains("the privacy budget is epsilon 1 with delta 0.0000099"),
+        "{refused}"
+    );
     drop(ledger);
     let mut ledger = open(&high).unwrap();
     let _granted = ledger.reserve("heart", "round 2", NOW).unwrap();

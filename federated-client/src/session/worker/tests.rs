@@ -200,6 +200,8 @@ fn a_private_task_that_the_trainer_cannot_do_spends_nothing_and_one_that_it_fail
     let (code, message) = reason(&mut Unable);
     assert_eq!((code.as_str(), reserved()), ("TRAINING_UNSUPPORTED", 0));
     assert!(message.contains("expected another job, found heart"), "{message}");
+    // The first attempt took it.
+    give_model(&state, &task);
     let mut failing = PrivateTrainer(Trainer(|_, _: &StopSignal| Err(TrainerError::failed("patient 17"))));
     let (code, message) = reason(&mut failing);
     assert_eq!((code.as_str(), reserved()), ("TRAINING_FAILED", 1));
