@@ -29,70 +29,61 @@ use super::{
 /// What a job's rounds do for privacy. Only [`Proposal::check`] makes them, so they make sense together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Proposal", into = "Proposal")]
-pub struct PrivacyTerms {
-    placement: Placement,
-    adjacency: Adjacency,
-    clip: ClipNorm,
-    noise_multiplier: NoiseMultiplier,
-    sampling_rate: SamplingRate,
-    steps: NonZeroU32,
-    target: Target,
-    accountant: Accountant,
-}
+pub struct PrivacyTerms(Proposal);
 
 impl PrivacyTerms {
     /// Where noise is added.
     #[must_use]
     pub const fn placement(&self) -> Placement {
-        self.placement
+        self.0.placement
     }
 
     /// Whose presence is hidden.
     #[must_use]
     pub const fn unit(&self) -> PrivacyUnit {
-        self.placement.unit()
+        self.0.placement.unit()
     }
 
     /// What two data sets that must look alike differ in.
     #[must_use]
     pub const fn adjacency(&self) -> Adjacency {
-        self.adjacency
+        self.0.adjacency
     }
 
     /// What one unit's part in a sum is clipped to, in Euclidean norm over all tensors.
     #[must_use]
     pub const fn clip(&self) -> ClipNorm {
-        self.clip
+        self.0.clip
     }
 
     /// The standard deviation of the noise on a sum, divided by the clip norm.
     #[must_use]
     pub const fn noise_multiplier(&self) -> NoiseMultiplier {
-        self.noise_multiplier
+        self.0.noise_multiplier
     }
 
     /// The chance with which a unit takes part in a sum.
     #[must_use]
     pub const fn sampling_rate(&self) -> SamplingRate {
-        self.sampling_rate
+        self.0.sampling_rate
     }
 
     /// How many noisy sums a round releases: gradient steps at a site, and one where updates are summed.
     #[must_use]
     pub const fn steps(&self) -> NonZeroU32 {
-        self.steps
+        self.0.steps
     }
 
     /// What the job may spend.
     #[must_use]
     pub const fn target(&self) -> Target {
-        self.target
+        Target { epsilon: self.0.epsilon, delta: self.0.delta }
     }
 
     /// Who counts.
     #[must_use]
     pub const fn accountant(&self) -> Accountant {
-        self.accountant
+        self.0.accountant
     }
 
     /// What the job's ledger allows, for its unit.
@@ -100,10 +91,10 @@ impl PrivacyTerms {
     pub fn budget(&self) -> Budget {
         Budget {
             unit: self.unit(),
-            adjacency: self.adjacency,
-            epsilon: self.target.epsilon,
-            delta: self.target.delta.counted(),
-            accountant: self.accountant,
+            adjacency: self.0.adjacency,
+            epsilon: self.0.epsilon,
+            delta: self.0.delta.counted(),
+            accountant: self.0.accountant,
         }
     }
 
@@ -115,13 +106,13 @@ impl PrivacyTerms {
     pub fn check_grid(&self, elements: u64, rounds: NonZeroU32) -> Result<(), TermsError> {
         // What `GridNoise::distance` is below, whatever the noise.
         let distance = (elements as f64).sqrt() * 2.0_f64.powi(-55);
-        let sums = f64::from(rounds.get()) * f64::from(self.steps.get());
-        let needed = (1.0 + self.target.epsilon.get().exp()) * sums * distance;
-        let kept = self.target.delta.get() * KEPT_BACK;
-        if self.placement == Placement::Distributed || needed <= kept {
+        let sums = f64::from(rounds.get()) * f64::from(self.0.steps.get());
+        let needed = (1.0 + self.0.epsilon.get().exp()) * sums * distance;
+        let kept = self.0.delta.get() * KEPT_BACK;
+        if self.0.placement == Placement::Distributed || needed <= kept {
             Ok(())
         } else {
-            Err(TermsError::Grid { needed: needed / KEPT_BACK, delta: self.target.delta })
+            Err(TermsError::Grid { needed: needed / KEPT_BACK, delta: self.0.delta })
         }
     }
 
@@ -139,14 +130,14 @@ impl PrivacyTerms {
 
     /// How many clip norms a unit can change a sum by: one that is replaced takes one away and adds one.
     const fn norms(&self) -> f64 {
-        match self.adjacency {
+        match self.0.adjacency {
             Adjacency::ReplaceOne => 2.0,
             Adjacency::AddRemove => 1.0,
         }
     }
 
     fn noise_over(&self, norms: f64) -> NoiseMultiplier {
-        NoiseMultiplier::new(self.noise_multiplier.get() / norms).unwrap_or(self.noise_multiplier)
+        NoiseMultiplier::new(self.0.noise_multiplier.get() / norms).unwrap_or(self.0.noise_multiplier)
     }
 
     /// What one round spends of a site's own budget, which is for adding or removing a record.
@@ -164,6 +155,6 @@ impl PrivacyTerms {
     /// The charge when a unit can change a sum by so many clip norms.
     fn charge_with(&self, norms: f64) -> Composition {
         let noise_multiplier = self.noise_over(norms);
-        MechanismStep { noise_multiplier, sampling_rate: self.sampling_rate, rounds: self.steps }.into()
+        MechanismStep { noise_multiplier, sampling_rate: self.0.sampling_rate, rounds: self.0.steps }.into()
     }
 }

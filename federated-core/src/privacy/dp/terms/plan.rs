@@ -100,10 +100,10 @@ impl PrivacyPlan {
     pub fn new(terms: &PrivacyTerms, rounds: NonZeroU32, units: NonZeroU32) -> Result<Self, TermsError> {
         let (mut choices, asked) = (Vec::new(), rounds);
         for part in EPSILONS {
-            let epsilon = Epsilon::new(terms.target.epsilon.get() * part)?;
+            let epsilon = Epsilon::new(terms.0.epsilon.get() * part)?;
             for rounds in around(asked) {
                 // What the job asks for is found as closely as when it begins.
-                let own = epsilon == terms.target.epsilon && rounds == asked;
+                let own = epsilon == terms.0.epsilon && rounds == asked;
                 choices.push(PlanChoice::new(terms, epsilon, rounds, units, if own { 0.0 } else { CLOSE }));
             }
         }
@@ -121,14 +121,14 @@ impl PlanChoice {
         units: NonZeroU32,
         close: f64,
     ) -> Self {
-        let target = Target { epsilon, delta: terms.target.delta.counted() };
-        let sums = terms.steps.saturating_mul(rounds);
-        let noise = noise_within(terms.accountant, target, terms.sampling_rate, sums, close).ok();
+        let target = Target { epsilon, delta: terms.0.delta.counted() };
+        let sums = terms.0.steps.saturating_mul(rounds);
+        let noise = noise_within(terms.0.accountant, target, terms.0.sampling_rate, sums, close).ok();
         let noise_multiplier = noise.and_then(|noise| NoiseMultiplier::new(noise.get() * terms.norms()).ok());
         let means = noise_multiplier.map_or_else(Vec::new, |noise| {
-            let of_sum = noise.get() * terms.clip.get();
+            let of_sum = noise.get() * terms.0.clip.get();
             let of_mean = |units: f64| MeanNoise { units, sigma: of_sum / units };
-            sizes(units).map(|units| of_mean(f64::from(units.get()) * terms.sampling_rate.get())).collect()
+            sizes(units).map(|units| of_mean(f64::from(units.get()) * terms.0.sampling_rate.get())).collect()
         });
         Self { epsilon, rounds, noise_multiplier, means }
     }
@@ -140,8 +140,8 @@ impl PrivacyTerms {
     pub fn attempts(&self) -> u32 {
         let budget = self.budget();
         let target = Target { epsilon: budget.epsilon, delta: budget.delta };
-        let sums = most_rounds(budget.accountant, target, self.counted_noise(), self.sampling_rate);
-        sums.map_or(0, |sums| sums.get() / self.steps.get())
+        let sums = most_rounds(budget.accountant, target, self.counted_noise(), self.0.sampling_rate);
+        sums.map_or(0, |sums| sums.get() / self.0.steps.get())
     }
 
     /// What so many rounds spend of the job's budget; nothing when no finite epsilon holds.
@@ -169,7 +169,7 @@ fn sizes(units: NonZeroU32) -> impl Iterator<Item = NonZeroU32> {
 }
 
 fn spending(terms: &PrivacyTerms, last: u32) -> Vec<SpentByRound> {
-    let points = if terms.accountant == Accountant::Pld { SLOW_POINTS } else { POINTS }.min(last);
+    let points = if terms.0.accountant == Accountant::Pld { SLOW_POINTS } else { POINTS }.min(last);
     let mut spent = vec![SpentByRound { round: 0, epsilon: Some(0.0) }];
     for point in 1..=points {
         #[expect(clippy::cast_possible_truncation, reason = "at most `last`")]

@@ -63,17 +63,7 @@ impl Proposal {
     /// # Errors
     /// [`TermsError`] for the first thing that does not.
     pub fn check(self) -> Result<PrivacyTerms, TermsError> {
-        let Self {
-            placement,
-            adjacency,
-            clip,
-            noise_multiplier,
-            sampling_rate,
-            steps,
-            epsilon,
-            delta,
-            accountant,
-        } = self;
+        let Self { placement, adjacency, sampling_rate, steps, accountant, .. } = self;
         if placement != Placement::Local && !sampling_rate.is_full() {
             return Err(TermsError::Sampled { found: sampling_rate.get() });
         }
@@ -86,17 +76,7 @@ impl Proposal {
         if placement == Placement::Distributed && accountant != Accountant::Rdp {
             return Err(TermsError::Accountant { found: accountant.name() });
         }
-        let target = Target { epsilon, delta };
-        Ok(PrivacyTerms {
-            placement,
-            adjacency,
-            clip,
-            noise_multiplier,
-            sampling_rate,
-            steps,
-            target,
-            accountant,
-        })
+        Ok(PrivacyTerms(self))
     }
 }
 
@@ -110,27 +90,6 @@ impl TryFrom<Proposal> for PrivacyTerms {
 
 impl From<PrivacyTerms> for Proposal {
     fn from(terms: PrivacyTerms) -> Self {
-        let PrivacyTerms {
-            placement,
-            adjacency,
-            clip,
-            noise_multiplier,
-            sampling_rate,
-            steps,
-            target,
-            accountant,
-        } = terms;
-        let Target { epsilon, delta } = target;
-        Self {
-            placement,
-            adjacency,
-            clip,
-            noise_multiplier,
-            sampling_rate,
-            steps,
-            epsilon,
-            delta,
-            accountant,
-        }
+        terms.0
     }
 }
