@@ -19,7 +19,6 @@ use crate::{config::SiteBudget, signing};
 const LEAST_NOISE: f64 = 10.0;
 /// That noise spends little beside this epsilon; a site with a smaller limit adds more, in proportion.
 const AMPLE: f64 = 4.0;
-const RELEASE: &str = "number of records";
 
 /// The standard deviation of the noise with which a site of this limit says how many records it has: 10, and more where the limit
 /// is below an epsilon of 4. As precisions add up, it takes about a hundredth of the limit.
@@ -62,8 +61,10 @@ pub fn public_examples(
         sampling_rate: SamplingRate::FULL,
         rounds: std::num::NonZeroU32::MIN,
     };
-    ledger.plan(RELEASE, &step.into(), now).map_err(failed())?;
-    let granted = match ledger.reserve(RELEASE, "once", now) {
+    // With the noise: a limit that was changed after a crash asks for another.
+    let release = format!("number of records (noise {multiplier})");
+    ledger.plan(&release, &step.into(), now).map_err(failed())?;
+    let granted = match ledger.reserve(&release, "once", now) {
         Ok(granted) => granted,
         Err(ReserveError::OverBudget(error)) => return Err(SiteLedgerError::OverBudget(error)),
         Err(ReserveError::Kept(error)) => return Err(failed()(error)),

@@ -137,7 +137,8 @@ fn train(
             if !matches!(error, TrainerError::Stopped) {
                 tracing::error!(task = %task.id, error = %with_causes(&error), "training failed");
             }
-            return failed(error.reason().as_str(), told(&error, task.privacy.is_some()));
+            let (reason, message) = told(&error, task.privacy.is_some());
+            return failed(reason, message);
         }
     };
     if let Err(error) = task.layout.check_same(update.delta.layout()) {
@@ -208,16 +209,19 @@ fn store_masked(
 /// What the coordinator is told about a failed training. What code of the application says may quote examples, so it
 /// stays in this site's log.
 ///
-/// With differential privacy that is less still: whether training diverged tells of the examples.
-fn told(error: &TrainerError, private: bool) -> String {
-    match error {
-        _ if private => "the task was not done; this participant's log says more".to_owned(),
+/// With differential privacy that is less still, the code included: whether training diverged tells of the examples.
+fn told(error: &TrainerError, private: bool) -> (&'static str, String) {
+    if private {
+        return ("TRAINING_FAILED", "the task was not done; this participant's log says more".to_owned());
+    }
+    let message = match error {
         TrainerError::Panicked { .. } => "the trainer panicked; this participant's log says more".to_owned(),
         TrainerError::Dataset { .. } | TrainerError::Failed { .. } => {
             format!("{error}; this participant's log says more")
         }
         _ => error.to_string(),
-    }
+    };
+    (error.reason().as_str(), message)
 }
 
 /// What the coordinator is told about a state folder that fails: no path of this machine.

@@ -202,7 +202,9 @@ fn a_private_task_that_the_trainer_cannot_do_spends_nothing_and_one_that_it_fail
     assert!(message.contains("expected another job, found heart"), "{message}");
     // The first attempt took it.
     give_model(&state, &task);
-    let mut failing = PrivateTrainer(Trainer(|_, _: &StopSignal| Err(TrainerError::failed("patient 17"))));
+    let mut failing = PrivateTrainer(Trainer(|_, _: &StopSignal| {
+        Err(TrainerError::Diverged { epoch: 1, learning_rate: 0.1 })
+    }));
     let (code, message) = reason(&mut failing);
     assert_eq!((code.as_str(), reserved()), ("TRAINING_FAILED", 1));
     assert_eq!(message, "the task was not done; this participant's log says more");

@@ -8,7 +8,7 @@ use std::{
 use federated_core::{
     ids::{JobName, TaskId},
     privacy::{dp::terms::PrivacyTerms, secagg::SigningSecret},
-    round::{Command, Event},
+    round::{AbandonReason, Command, Event, RoundSummary},
     time::Timestamp,
 };
 use zeroize::Zeroizing;
@@ -47,6 +47,8 @@ impl Actor {
             match self.reserve(&task, terms).await {
                 Ok(()) => drop(self.budgets.paid.insert(job, task)),
                 Err(reason) => {
+                    // One that could not be written is read again, should the job be retried.
+                    self.budgets.ledgers.remove(&job);
                     tracing::error!(%task, reason, "the attempt is not begun");
                     self.round(&job, Event::BudgetRefused { task, reason });
                 }
@@ -89,8 +91,10 @@ impl Actor {
             "there is no signing_key in coordinator.toml to sign its ledger with".to_owned()
         })?;
         let (store, name) = (Arc::clone(&self.store), job.clone());
-        // One that is gone after the first attempt would begin anew: then nothing may be released.
-        let begun = self.jobs.get(job).is_some_and(|job| !job.run().history().is_empty());
+        // One that is gone after an attempt that was paid for would begin anew: then nothing may be released.
+        let paid =
+            |round: &Arc<RoundSummary>| !matches!(round.outcome, Err(AbandonReason::PrivacyBudget { .. }));
+        let begun = self.jobs.get(job).is_some_and(|job| job.run().history().iter().any(paid));
         let open = if begun { JobLedger::reopen } else { JobLedger::open };
         let opened = blocking(move || Ok(open(&store, &name, budget, key, at))).await;
         let ledger = opened.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
